@@ -1,0 +1,140 @@
+package store
+
+import "time"
+
+// Limits bound how many tenants all claims together take in any 24 hours,
+// descendants and immediate deletions counted (G9). Both bounds hold.
+type Limits struct {
+	// PerDay is a number of tenants; 0 is no bound.
+	PerDay int64
+	// PerDayShare is a share, 0 to 1, of all tenants known at the beginning of
+	// the 24 hours; 0 is no bound.
+	PerDayShare float64
+	// ShareFloor is what PerDayShare allows at the least.
+	ShareFloor int64
+}
+
+// ClaimRequest says who claims and under which bounds.
+type ClaimRequest struct {
+	Origin
+	// Owner names the process that will do the work.
+	Owner string
+	// Lease is how long the claim is Owner's without a sign of life.
+	Lease time.Duration
+	// Trigger is what set it off, for audit and receipt.
+	Trigger string
+
+	// Protected reports the tenants that must never be purged; may be nil. It
+	// is called inside the decision and must be quick and pure.
+	Protected func(id string) bool
+	Limits    Limits
+	// Quota is that of the pass; nil for none.
+	Quota *Quota
+	// Ahead counts tenants as if claims before this one had taken them: a plan
+	// sets it, a claim leaves it 0.
+	Ahead int64
+
+	// Immediate overrules the dates, for a deletion that a person asked for.
+	Immediate bool
+	// Version, when not 0, must be the record's; else the error is [Conflict].
+	Version int64
+
+	// Inline allows the store to finish in the transaction of the claim when
+	// it is small enough. Set it when nothing outside the store holds
+	// resources. [Claim.Receipt] tells whether it happened.
+	Inline bool
+}
+
+// Token fences a claim: a store refuses, with [Conflict], a token that is not
+// the newest of its tenant.
+type Token struct {
+	TenantID string
+	Fence    uint64
+}
+
+// Claim is a subtree that was taken from disabled to purging.
+type Claim struct {
+	Token  Token
+	Tenant Tenant // the top of the subtree, as claimed
+	// Tenants are the ids of the subtree that are not tombstones yet, deepest
+	// first, those of one depth in the order of their creation; the last one
+	// is the top. It is nil when Receipt is set.
+	Tenants []string
+	// Resumed says that an earlier owner may have been in the midst of a call.
+	Resumed bool
+	// Receipt is set when the purge was finished inline.
+	Receipt *Receipt
+}
+
+// Assessment is what a claim would decide.
+type Assessment struct {
+	Tenant Tenant
+	// Tenants counts the subtree, the top included.
+	Tenants int64
+	// Counts is what the store holds of the subtree; resources in other
+	// systems are not in it.
+	Counts Counts
+	// Refusal is the error that [Store.Claim] would return, nil when it would
+	// succeed: *BlockedError, *GateError or *Error.
+	Refusal error
+}
+
+// Progress is the state of a purge that was claimed and is not finished.
+type Progress struct {
+	PurgeID   string    `json:"purgeId"` // also that of the receipt
+	Fence     uint64    `json:"fence"`
+	Owner     string    `json:"owner"`
+	LeaseEnd  Timestamp `json:"leaseEnd,omitzero"` // zero: nobody works on it
+	ClaimedAt Timestamp `json:"claimedAt"`
+	ClaimedBy string    `json:"claimedBy"` // actor id
+	Trigger   string    `json:"trigger,omitempty"`
+	Immediate bool      `json:"immediate,omitempty"`
+	// Attempts counts the attempts that ended in an error since the claim or
+	// the last retry by a person.
+	Attempts    int       `json:"attempts,omitempty"`
+	NextAttempt Timestamp `json:"nextAttempt,omitzero"`
+	LastError   string    `json:"lastError,omitempty"`
+	Tenants     int64     `json:"tenants"` // size of the subtree at the claim
+	Planned     Counts    `json:"planned"` // what the store held at the claim
+	Deleted     Counts    `json:"deleted"` // in the store and in all targets
+	// Targets holds what each target reported as deleted.
+	Targets map[string]Counts `json:"targets,omitempty"`
+	// CountsInexact: a crash or a lost answer made Deleted a lower bound.
+	CountsInexact bool `json:"countsInexact,omitempty"`
+}
+
+// Advance is what a target did since the last report.
+type Advance struct {
+	At     time.Time
+	Lease  time.Duration // the claim is the owner's for so long again
+	Target string        // "" for a mere sign of life
+	// Planned and Deleted are added to what is on record.
+	Planned, Deleted Counts
+	// Inexact says that a call may have deleted more than was reported.
+	Inexact bool
+}
+
+// Failure is an attempt that ended in an error.
+type Failure struct {
+	At time.Time
+	// Err is kept on the record until the tenant is purged.
+	Err error
+	// Next is when to try again. Zero: never by itself, the tenant is failed.
+	Next time.Time
+}
+
+// Verification is what independent counts found after the cascade.
+type Verification struct {
+	At time.Time
+	// Remaining must count nothing, else the error is [Precondition].
+	Remaining Counts
+	// Targets names the targets that were counted.
+	Targets []string
+}
+
+// Erased tells what one bounded step removed.
+type Erased struct {
+	Deleted Counts
+	// More says that there is more than fits the transaction of Finish.
+	More bool
+}

@@ -1,0 +1,129 @@
+package store
+
+import (
+	"fmt"
+	"time"
+)
+
+// GateReason is why nothing at all may be claimed.
+type GateReason string
+
+// The gates that are kept in the store.
+const (
+	GatePaused GateReason = "paused"
+	GateHalted GateReason = "halted"
+	GateImport GateReason = "import"
+)
+
+// Gate is a gate that is closed.
+type Gate struct {
+	Reason GateReason `json:"reason"`
+	Detail string     `json:"detail,omitempty"`
+}
+
+// Pause stops purging until a person or its end lifts it.
+type Pause struct {
+	Reason string    `json:"reason"`
+	Actor  Actor     `json:"actor"`
+	Since  Timestamp `json:"since"`
+	Until  Timestamp `json:"until,omitzero"` // exclusive; zero: no end
+}
+
+// Halt stops purging until a person lifts it.
+type Halt struct {
+	// Limit is the configuration key of the limit that was hit.
+	Limit  string    `json:"limit"`
+	Detail string    `json:"detail"`
+	Since  Timestamp `json:"since"`
+}
+
+// Import says which import is not complete.
+type Import struct {
+	// Digest is the SHA-256 of the records, in hex.
+	Digest string    `json:"digest"`
+	Since  Timestamp `json:"since"`
+}
+
+// Gates is the persisted state of every gate. The zero value is open.
+type Gates struct {
+	Pause *Pause `json:"pause,omitempty"`
+	Halt  *Halt  `json:"halt,omitempty"`
+	// Allowance is how many tenants more than the limits allow a person let
+	// pass; a claim beyond a limit uses it up.
+	Allowance int64   `json:"allowance,omitempty"`
+	Import    *Import `json:"import,omitempty"`
+}
+
+// Closed returns the gates that are closed at now, the most serious first: a
+// halt, an import, a pause that has not ended.
+func (g *Gates) Closed(now time.Time) []Gate {
+	var closed []Gate
+	if g.Halt != nil {
+		closed = append(closed, Gate{GateHalted, fmt.Sprintf("%s: %s", g.Halt.Limit, g.Halt.Detail)})
+	}
+	if g.Import != nil {
+		closed = append(closed, Gate{GateImport, "an import is not complete; run it again to complete it"})
+	}
+	if p := g.Pause; p != nil && (p.Until.IsZero() || now.Before(p.Until.Time)) {
+		closed = append(closed, Gate{GatePaused, p.Reason})
+	}
+	return closed
+}
+
+// GateChange is a change of the gates by a person. Like [Change.Apply], Apply
+// may be called more than once and has no other effect.
+type GateChange struct {
+	Action Action
+	Apply  func(g *Gates, o Origin) (detail map[string]string, err error)
+}
+
+// PausePurging closes the gate "paused". until is zero for a pause without an
+// end. Pausing again replaces the pause.
+func PausePurging(reason string, until time.Time) GateChange {
+	return GateChange{Action: ActionPause, Apply: func(g *Gates, o Origin) (map[string]string, error) {
+		if err := checkReason(reason); err != nil {
+			return nil, err
+		}
+		until := Trim(until)
+		if !until.IsZero() && !o.At.Before(until) {
+			return nil, Errorf(Invalid, "until %s: want a time in the future", FormatTime(until)).At("until")
+		}
+		g.Pause = &Pause{Reason: reason, Actor: o.Actor, Since: Timestamp{Trim(o.At)}, Until: Timestamp{until}}
+		return map[string]string{"reason": reason, "until": FormatTime(until)}, nil
+	}}
+}
+
+// ResumePurging lifts a pause and a halt. allow is how many tenants may pass
+// beyond the limits; it replaces what is left of an earlier allowance. A halt
+// is lifted only with a reason.
+func ResumePurging(reason string, allow int64) GateChange {
+	return GateChange{Action: ActionUnpause, Apply: func(g *Gates, _ Origin) (map[string]string, error) {
+		if allow < 0 {
+			return nil, Errorf(Invalid, "allow %d: want 0 or more", allow).At("allow")
+		}
+		if g.Halt != nil {
+			if reason == "" {
+				return nil, Errorf(Invalid, "purging is halted (%s): a reason is required to lift it", g.Halt.Limit).At("reason")
+			}
+		}
+		if reason != "" {
+			if err := checkReason(reason); err != nil {
+				return nil, err
+			}
+		}
+		detail := map[string]string{"reason": reason, "allow": fmt.Sprint(allow)}
+		if g.Halt != nil {
+			detail["lifted"] = g.Halt.Limit
+		}
+		g.Pause, g.Halt, g.Allowance = nil, nil, allow
+		return detail, nil
+	}}
+}
+
+// checkReason refuses an empty or unprintable reason.
+func checkReason(reason string) error {
+	if reason == "" {
+		return Errorf(Invalid, "reason: want a text that says why").At("reason")
+	}
+	return CheckText("reason", reason, MaxNameLength)
+}

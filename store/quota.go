@@ -1,0 +1,54 @@
+package store
+
+import "sync"
+
+// Quota bounds how many tenants the claims of one pass take together, their
+// descendants counted. It is safe for concurrent use. The zero value and nil
+// bound nothing.
+type Quota struct {
+	max   int64
+	mu    sync.Mutex
+	taken map[string]int64
+	sum   int64
+}
+
+// NewQuota returns a quota of limit tenants; 0 or less bounds nothing.
+func NewQuota(limit int64) *Quota {
+	return &Quota{max: limit, taken: map[string]int64{}}
+}
+
+// Reserve takes n tenants for the claim of id and reports whether they fit.
+// Reserving again for the same id replaces what it took before, so that a
+// transaction may be repeated.
+func (q *Quota) Reserve(id string, n int64) bool {
+	if q == nil || q.max <= 0 {
+		return true
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	next := q.sum - q.taken[id] + n
+	if next > q.max {
+		return false
+	}
+	q.sum, q.taken[id] = next, n
+	return true
+}
+
+// Release gives back what the claim of id took.
+func (q *Quota) Release(id string) {
+	if q == nil || q.max <= 0 {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.sum -= q.taken[id]
+	delete(q.taken, id)
+}
+
+// Max returns the bound, 0 when there is none.
+func (q *Quota) Max() int64 {
+	if q == nil {
+		return 0
+	}
+	return max(q.max, 0)
+}

@@ -1,0 +1,87 @@
+package store
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Tombstone is what remains of a purged tenant. It holds no name, host name or
+// data of the tenant.
+type Tombstone struct {
+	ID       string `json:"id"`
+	ParentID string `json:"parentId,omitempty"`
+	// PurgedWith is the tenant at the top of the claim; its id finds the
+	// receipt. It is ID itself for the top.
+	PurgedWith string    `json:"purgedWith"`
+	CreatedAt  Timestamp `json:"createdAt,omitzero"`
+	DisabledAt Timestamp `json:"disabledAt,omitzero"`
+	DeletedAt  Timestamp `json:"deletedAt"`
+	Version    int64     `json:"version"`
+	// Deleted counts the tenant's own embedded resources and, for the top,
+	// nothing more: the receipt has the sums.
+	Deleted Counts `json:"deleted"`
+}
+
+// Receipt is the proof of one purge.
+type Receipt struct {
+	ID       string `json:"id"`
+	TenantID string `json:"tenantId"`
+	ParentID string `json:"parentId,omitempty"`
+	// Tenants is the subtree, deepest first; TenantID is the last one.
+	Tenants            []string  `json:"tenants"`
+	DisabledAt         Timestamp `json:"disabledAt,omitzero"`
+	PurgeAfterDays     int       `json:"purgeAfterDays,omitempty"`
+	EstimatedPurgeDate Timestamp `json:"estimatedPurgeDate,omitzero"`
+	DisabledBy         string    `json:"disabledBy,omitempty"` // actor id
+	ClaimedAt          Timestamp `json:"claimedAt"`
+	ClaimedBy          string    `json:"claimedBy"` // actor id
+	Trigger            string    `json:"trigger,omitempty"`
+	Immediate          bool      `json:"immediate,omitempty"`
+	DeletedAt          Timestamp `json:"deletedAt"`
+	// Planned was counted at the claim, Deleted while deleting, Remaining
+	// afterwards and independently.
+	Planned   Counts `json:"planned"`
+	Deleted   Counts `json:"deleted"`
+	Remaining Counts `json:"remaining"`
+	// Targets has, for each external target, what it reported as deleted.
+	Targets map[string]Counts `json:"targets,omitempty"`
+	// CountsExact is false when a crash made Deleted a lower bound.
+	CountsExact bool `json:"countsExact"`
+	// Audit is the entry of the deletion; it holds the Digest of this receipt.
+	Audit AuditRef `json:"audit,omitzero"`
+}
+
+// AuditRef points at an audit entry.
+type AuditRef struct {
+	Seq  uint64 `json:"seq"`
+	Hash string `json:"hash"`
+}
+
+// Digest returns the SHA-256, in hex, of the receipt's JSON without its audit
+// member.
+func (r Receipt) Digest() string {
+	r.Audit = AuditRef{}
+	b, err := json.Marshal(r)
+	if err != nil { // every field is of a type that always encodes
+		panic(fmt.Sprintf("store: encode receipt: %v", err))
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// NewReceipt returns the receipt of a claim on t that ends at deletedAt.
+// tenants is the subtree, deepest first.
+func NewReceipt(t *Tenant, tenants []string, remaining Counts, deletedAt time.Time) Receipt {
+	p := t.Purge
+	return Receipt{
+		ID: p.PurgeID, TenantID: t.ID, ParentID: t.ParentID, Tenants: tenants,
+		DisabledAt: Timestamp{t.DisabledAt}, PurgeAfterDays: t.PurgeAfterDays,
+		EstimatedPurgeDate: Timestamp{t.EstimatedPurgeDate}, DisabledBy: t.DisabledBy.ID,
+		ClaimedAt: p.ClaimedAt, ClaimedBy: p.ClaimedBy, Trigger: p.Trigger, Immediate: p.Immediate,
+		DeletedAt: Timestamp{Trim(deletedAt)}, Planned: p.Planned, Deleted: p.Deleted,
+		Remaining: remaining, Targets: p.Targets, CountsExact: !p.CountsInexact,
+	}
+}

@@ -1,0 +1,78 @@
+package store
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// TimeFormat is RFC 3339 in UTC with milliseconds, the form of every time on
+// the wire.
+const TimeFormat = "2006-01-02T15:04:05.000Z"
+
+// The instants between which a date is taken for one. What lies outside is a
+// defect of its source (a zero, seconds taken for milliseconds, an overflow).
+var (
+	minTime = time.Date(1970, 1, 2, 0, 0, 0, 0, time.UTC)
+	maxTime = time.Date(2262, 1, 1, 0, 0, 0, 0, time.UTC)
+)
+
+// Trim returns t in UTC, cut to milliseconds and without a monotonic reading;
+// a zero time stays zero.
+func Trim(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return time.UnixMilli(t.UnixMilli()).UTC()
+}
+
+// FormatTime renders t in [TimeFormat], and a zero time as "".
+func FormatTime(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(TimeFormat)
+}
+
+// ParseTime reads an RFC 3339 time with any offset and cuts it to milliseconds.
+// The empty string is the zero time. The [Invalid] error names the field.
+func ParseTime(field, s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return time.Time{}, Errorf(Invalid, "%s %s: want a time such as 2026-01-05T10:00:00.000Z", field, quoteShort(s)).At(field)
+	}
+	if t.Before(minTime) || t.After(maxTime) {
+		return time.Time{}, Errorf(Invalid, "%s %s: want a time between 1970-01-02 and 2262-01-01", field, quoteShort(s)).At(field)
+	}
+	return Trim(t), nil
+}
+
+// Timestamp is a time whose JSON form is [TimeFormat]; a zero one is "". It is
+// what JSON documents of this package hold.
+type Timestamp struct{ time.Time }
+
+// MarshalJSON implements json.Marshaler.
+func (t Timestamp) MarshalJSON() ([]byte, error) {
+	b := make([]byte, 0, len(TimeFormat)+2)
+	b = append(b, '"')
+	if !t.IsZero() {
+		b = t.UTC().AppendFormat(b, TimeFormat)
+	}
+	return append(b, '"'), nil
+}
+
+// UnmarshalJSON implements json.Unmarshaler; it takes what [ParseTime] takes.
+func (t *Timestamp) UnmarshalJSON(b []byte) error {
+	var s string
+	if err := json.Unmarshal(b, &s); err != nil {
+		return Errorf(Invalid, "time %s: want a string such as \"2026-01-05T10:00:00.000Z\"", quoteShort(string(b)))
+	}
+	v, err := ParseTime("time", s)
+	if err != nil {
+		return err
+	}
+	t.Time = v
+	return nil
+}
