@@ -1,0 +1,144 @@
+package boltstore
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	"go.uber.org/zap"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+// FileName is the name of the store's file within its directory.
+const FileName = "purger.db"
+
+// Defaults of [Options].
+const (
+	DefaultTxTarget = 10 * time.Millisecond
+	DefaultMmapSize = 4 << 30
+)
+
+// Options say where the store is and how it works. All but Dir may be zero.
+type Options struct {
+	// Dir holds the file. It is created, with mode 0700, when it is missing.
+	Dir string
+	// MustExist refuses to create a store.
+	MustExist bool
+	// LockTimeout is how long to wait for another process that has the store
+	// open; 0 is one second. The error is then [ErrLocked].
+	LockTimeout time.Duration
+	// TxTarget is how long a transaction of purging or importing should take
+	// at the most; 0 is DefaultTxTarget.
+	TxTarget time.Duration
+	// MmapSize is the address space, in bytes, that is reserved for the file.
+	// A file that outgrows it makes changes wait for reads that are under way.
+	// 0 is DefaultMmapSize. It takes no memory.
+	MmapSize int64
+	// Logger may be nil.
+	Logger *zap.Logger
+}
+
+// ErrLocked is wrapped by the error of [Open] when another process has the
+// store open.
+var ErrLocked = errors.New("another process has the store open")
+
+// Store implements [store.Store], [store.Directory], [store.Importer] and
+// [store.Compacter].
+type Store struct {
+	opt Options
+	log *zap.Logger
+
+	// dbMu is held for reading by everything that uses db outside the writer's
+	// goroutine, and for writing while compaction replaces it.
+	dbMu sync.RWMutex
+	db   *bolt.DB
+
+	queueMu  sync.Mutex
+	queue    [numClasses][]*op
+	alone    []func()
+	closing  bool
+	wake     chan struct{} // buffered(1)
+	loopDone chan struct{}
+	closed   sync.Once
+	closeErr error
+	failed   atomic.Pointer[failure]
+
+	// memMu guards what follows: the committed state in memory. The writer's
+	// goroutine alone changes it, and reads it without the lock.
+	memMu    sync.Mutex
+	totals   totals
+	head     store.AuditRef
+	gates    store.Gates
+	erased   time.Time
+	dueCount dueCount
+	window   window
+
+	// fenceAtOpen is the newest fence of earlier owners, whose leases are over.
+	fenceAtOpen uint64
+}
+
+// The interfaces that a Store implements.
+var (
+	_ store.Store     = (*Store)(nil)
+	_ store.Directory = (*Store)(nil)
+	_ store.Importer  = (*Store)(nil)
+	_ store.Compacter = (*Store)(nil)
+)
+
+// view runs fn in a read transaction.
+func (s *Store) view(ctx context.Context, fn func(*bolt.Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return store.Errorf(store.Unavailable, "withdrawn: %w", err)
+	}
+	if err := s.failure(); err != nil {
+		return err
+	}
+	s.dbMu.RLock()
+	defer s.dbMu.RUnlock()
+	if s.db == nil {
+		return errClosed()
+	}
+	return guard(func() error { return s.db.View(fn) })
+}
+
+// Close implements [store.Store].
+func (s *Store) Close() error {
+	s.closed.Do(func() {
+		s.queueMu.Lock()
+		s.closing = true
+		s.queueMu.Unlock()
+		select {
+		case s.wake <- struct{}{}:
+		default:
+		}
+		<-s.loopDone
+		s.dbMu.Lock()
+		defer s.dbMu.Unlock()
+		if s.failure() == nil {
+			s.closeErr = guard(func() error { return syncFreelist(s.db) })
+		}
+		if err := s.db.Close(); err != nil && s.closeErr == nil {
+			s.closeErr = store.Errorf(store.Internal, "close the store: %w", err)
+		}
+		s.db = nil
+	})
+	return s.closeErr
+}
+
+// syncFreelist writes the list of free pages, which other transactions leave
+// out, so that the next Open need not look for them in the whole file.
+func syncFreelist(db *bolt.DB) error {
+	db.NoFreelistSync = false
+	defer func() { db.NoFreelistSync = true }()
+	return db.Update(func(tx *bolt.Tx) error {
+		b := tx.Bucket(bucketMeta)
+		return b.Put(keySchema, b.Get(keySchema))
+	})
+}
+
+// zapError keeps the import of zap out of the files that log nothing else.
+func zapError(err error) zap.Field { return zap.Error(err) }

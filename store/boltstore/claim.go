@@ -1,0 +1,393 @@
+package boltstore
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/google/uuid"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+// What one transaction may remove. A whole tree is dropped as a bucket; parts
+// of one are removed key by key.
+const (
+	inlineTenants = 2048
+	inlineRows    = 4096
+	// wholeRows bounds the bucket of a whole tree, which is dropped at once.
+	wholeRows = segmentRows
+)
+
+// decision is what a claim finds.
+type decision struct {
+	at      spot
+	top     *record
+	nodes   []node // the subtree, deepest first, top last
+	counts  store.Counts
+	refusal error
+	block   *store.Block // set with a refusal by a block
+	limit   string       // set with a refusal by a limit
+	// allowance is how much of the gates' allowance the claim uses up.
+	allowance int64
+}
+
+// decide makes the decision of [store.Store.Claim] in a transaction.
+func decide(tx *bolt.Tx, id string, req *store.ClaimRequest, st *state) (*decision, error) {
+	at, top, err := find(tx, id)
+	if err != nil {
+		return nil, err
+	}
+	d := &decision{at: at, top: top}
+	d.nodes, err = at.tree.subtree(at.ord)
+	if err != nil {
+		return nil, err
+	}
+	for i := range d.nodes {
+		c, err := at.tree.countsOf(d.nodes[i].ord)
+		if err != nil {
+			return nil, err
+		}
+		d.counts = d.counts.Plus(c)
+	}
+	d.counts.SubTenants = int64(len(d.nodes) - 1)
+	d.refusal = d.refuse(req, st)
+	return d, nil
+}
+
+// refuse returns the first reason not to claim, in the order of the contract.
+func (d *decision) refuse(req *store.ClaimRequest, st *state) error {
+	t := &d.top.Tenant
+	if gates := st.gates.Closed(req.At); len(gates) > 0 {
+		return &store.GateError{Gate: gates[0]}
+	}
+	switch {
+	case req.Version != 0 && req.Version != t.Version:
+		return store.Errorf(store.Conflict, "tenant %q has version %d, not %d", t.ID, t.Version, req.Version).At("version")
+	case t.Status != store.StatusDisabled:
+		return store.Errorf(store.Precondition, "tenant %q is %s; only a disabled tenant can be purged", t.ID, t.Status)
+	case !req.Immediate && t.CheckDate() == nil && !t.Due(req.At):
+		return store.Errorf(store.Precondition, "tenant %q may not be purged before %s", t.ID, store.FormatTime(t.EstimatedPurgeDate))
+	}
+	for i := range d.nodes {
+		n := &d.nodes[i].Tenant
+		b := store.BlockOf(n, req.At, req.Protected, n.ID == t.ID, req.Immediate)
+		if b == nil && n.Purge != nil && st.leased(n.Purge, req.At) {
+			b = &store.Block{Reason: store.BlockPurging, By: n.ID}
+		}
+		d.block = store.Worse(t.ID, d.block, b)
+	}
+	if d.block != nil {
+		return &store.BlockedError{TenantID: t.ID, Block: *d.block}
+	}
+	return d.exceed(req, st)
+}
+
+// exceed returns the error of a limit that the claim would exceed.
+func (d *decision) exceed(req *store.ClaimRequest, st *state) error {
+	n := int64(len(d.nodes))
+	hit := func(limit, format string, args ...any) error {
+		d.limit = limit
+		return store.Errorf(store.Exhausted, "%s: %s", limit, fmt.Sprintf(format, args...))
+	}
+	err := func() error {
+		used := st.used(req.At) + req.Ahead
+		if most := req.Limits.PerDay; most > 0 && used+n > most {
+			return hit("limits.perDay", "%d tenants were taken in 24 h and %q takes %d more; at most %d may be", used, d.top.ID, n, most)
+		}
+		if share := req.Limits.PerDayShare; share > 0 {
+			known := st.kept + st.used(req.At)
+			most := max(int64(math.Floor(share*float64(known))), req.Limits.ShareFloor)
+			if used+n > most {
+				return hit("limits.perDayShare", "%d tenants were taken in 24 h and %q takes %d more; at most %d of %d may be", used, d.top.ID, n, most, known)
+			}
+		}
+		if !req.Quota.Reserve(d.top.ID, n) {
+			return hit("limits.perPass", "%q takes %d tenants more than the %d that one pass may take", d.top.ID, n, req.Quota.Max())
+		}
+		return nil
+	}()
+	if err != nil && st.gates.Allowance-req.Ahead >= n {
+		d.allowance, d.limit = n, ""
+		return nil
+	}
+	return err
+}
+
+// state is what a decision needs to know of the store as a whole.
+type state struct {
+	gates store.Gates
+	// kept counts the tenants that no claim took.
+	kept   int64
+	used   func(now time.Time) int64
+	leased func(p *store.Progress, now time.Time) bool
+}
+
+// state returns that of a write transaction.
+func (w *wtx) state() *state {
+	return &state{gates: w.gates, kept: w.totals.kept(), used: w.window.sum, leased: w.s.leased}
+}
+
+// state returns that of the last commit.
+func (s *Store) state() *state {
+	s.memMu.Lock()
+	defer s.memMu.Unlock()
+	return &state{gates: s.gates, kept: s.totals.kept(), used: s.window.sum, leased: s.leased}
+}
+
+// Assess implements [store.Store].
+func (s *Store) Assess(ctx context.Context, id string, req store.ClaimRequest) (store.Assessment, error) {
+	var a store.Assessment
+	st := s.state() // not within the transaction: see Stats
+	err := s.view(ctx, func(tx *bolt.Tx) error {
+		d, err := decide(tx, id, &req, st)
+		if err != nil {
+			return err
+		}
+		a = store.Assessment{
+			Tenant: d.top.Tenant, Tenants: int64(len(d.nodes)),
+			Counts: d.counts.Plus(absorbed(d)), Refusal: d.refusal,
+		}
+		return nil
+	})
+	return a, err
+}
+
+// absorbed adds up what earlier claims of descendants removed already.
+func absorbed(d *decision) store.Counts {
+	var c store.Counts
+	for i := range d.nodes {
+		if p := d.nodes[i].Purge; p != nil {
+			c = c.Plus(p.Deleted)
+		}
+	}
+	return c
+}
+
+// Claim implements [store.Store].
+func (s *Store) Claim(ctx context.Context, id string, req store.ClaimRequest) (store.Claim, error) {
+	var (
+		claim   store.Claim
+		refusal error
+	)
+	err := s.write(ctx, background, func(w *wtx) error {
+		claim, refusal = store.Claim{}, nil
+		d, err := decide(w.tx, id, &req, w.state())
+		if err != nil {
+			return err
+		}
+		if d.refusal != nil {
+			refusal = d.refusal
+			return w.recordRefusal(d, &req)
+		}
+		claim, err = w.claim(d, &req)
+		return err
+	})
+	if err == nil {
+		err = refusal
+	}
+	if err != nil {
+		req.Quota.Release(id)
+		return store.Claim{}, err
+	}
+	return claim, nil
+}
+
+// recordRefusal keeps a block on the record, and halts at a limit.
+func (w *wtx) recordRefusal(d *decision, req *store.ClaimRequest) error {
+	at := store.Timestamp{Time: req.At}
+	if d.limit != "" {
+		g := w.gates
+		g.Halt = &store.Halt{Limit: d.limit, Detail: d.refusal.Error(), Since: store.Timestamp{Time: store.Trim(req.At)}}
+		w.setGates(g)
+		_, err := w.audit(store.Entry{
+			At: at, Actor: req.Actor.ID, Action: store.ActionHalt, TenantID: d.top.ID,
+			Detail: map[string]string{"limit": d.limit, "why": d.refusal.Error()},
+		})
+		return err
+	}
+	if d.block == nil || d.top.Block != nil && *d.top.Block == *d.block {
+		return nil
+	}
+	now := *d.top
+	now.Block = d.block
+	if err := w.replace(d.at, d.top, &now); err != nil {
+		return err
+	}
+	_, err := w.audit(store.Entry{
+		At: at, Actor: req.Actor.ID, Action: store.ActionBlock, TenantID: now.ID,
+		FromStatus: now.Status, ToStatus: now.Status, FromVersion: now.Version, ToVersion: now.Version,
+		Detail: map[string]string{"reason": string(d.block.Reason), "by": d.block.By},
+	})
+	return err
+}
+
+// claim takes the subtree of a decision that refused nothing.
+func (w *wtx) claim(d *decision, req *store.ClaimRequest) (store.Claim, error) {
+	at := store.Timestamp{Time: store.Trim(req.At)}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return store.Claim{}, store.Errorf(store.Internal, "make an id: %w", err)
+	}
+	w.totals.fence++
+	w.dirty.totals = true
+	w.window.add(req.At, int64(len(d.nodes)))
+	if d.allowance > 0 {
+		g := w.gates
+		g.Allowance -= d.allowance
+		w.setGates(g)
+	}
+	p := &store.Progress{
+		PurgeID: id.String(), Fence: w.totals.fence, Owner: req.Owner,
+		LeaseEnd:  store.Timestamp{Time: store.Trim(req.At.Add(req.Lease))},
+		ClaimedAt: at, ClaimedBy: req.Actor.ID, Trigger: req.Trigger, Immediate: req.Immediate,
+		NextAttempt: at, Tenants: int64(len(d.nodes)), Planned: d.counts,
+	}
+	if err := w.absorb(d, p); err != nil {
+		return store.Claim{}, err
+	}
+	old := *d.top
+	top := *d.top
+	top.Status, top.Version, top.UpdatedAt, top.Block, top.Purge = store.StatusPurging, old.Version+1, at.Time, nil, p
+	entry := store.Entry{
+		At: at, Actor: req.Actor.ID, Action: store.ActionClaim, TenantID: top.ID,
+		FromStatus: old.Status, ToStatus: top.Status, FromVersion: old.Version, ToVersion: top.Version,
+		Counts: &p.Planned, Detail: map[string]string{"trigger": req.Trigger, "purge": p.PurgeID},
+	}
+	if req.Immediate {
+		entry.Detail["immediate"] = "true"
+	}
+	if _, err := w.audit(entry); err != nil {
+		return store.Claim{}, err
+	}
+	inline := req.Inline && d.fitsOne()
+	if inline {
+		// The subtree goes in this very transaction: its records are not
+		// written again, only taken out of the indexes.
+		p.LeaseEnd = store.Timestamp{}
+		r, err := w.finish(d.at, &top, &old, d.nodes, store.Verification{At: req.At})
+		if err != nil {
+			return store.Claim{}, err
+		}
+		return store.Claim{Token: store.Token{TenantID: top.ID, Fence: p.Fence}, Tenant: top.Tenant, Receipt: &r}, nil
+	}
+	ids := make([]string, len(d.nodes))
+	for i := range d.nodes {
+		n := &d.nodes[i]
+		ids[i] = n.ID
+		now := top
+		if n.ord != d.at.ord {
+			now = *n.record
+			now.Status, now.Block, now.Purge = store.StatusPurging, nil, nil
+			if n.Status != store.StatusPurging {
+				now.Version, now.UpdatedAt = n.Version+1, at.Time
+			}
+		}
+		if err := w.replace(spot{place{d.at.place.tree, n.ord}, d.at.tree}, n.record, &now); err != nil {
+			return store.Claim{}, err
+		}
+	}
+	if err := d.at.tree.save(); err != nil {
+		return store.Claim{}, err
+	}
+	return store.Claim{Token: store.Token{TenantID: top.ID, Fence: p.Fence}, Tenant: top.Tenant, Tenants: ids}, nil
+}
+
+// fitsOne reports whether one transaction can remove the subtree.
+func (d *decision) fitsOne() bool {
+	if len(d.nodes) > inlineTenants {
+		return false
+	}
+	h := &d.at.tree.header
+	if d.at.isRoot() {
+		return h.nextSeg == 1 && h.rows <= wholeRows && h.bytes <= segmentBytes
+	}
+	return d.counts.Resources() <= inlineRows
+}
+
+// absorb adds the progress of claims of descendants to the one that takes them
+// along.
+func (w *wtx) absorb(d *decision, p *store.Progress) error {
+	for i := range d.nodes {
+		n := &d.nodes[i]
+		q := n.Purge
+		if q == nil {
+			continue
+		}
+		p.Planned = p.Planned.Plus(q.Deleted)
+		p.Deleted = p.Deleted.Plus(q.Deleted)
+		p.CountsInexact = p.CountsInexact || q.CountsInexact
+		for name, c := range q.Targets {
+			if p.Targets == nil {
+				p.Targets = map[string]store.Counts{}
+			}
+			p.Targets[name] = p.Targets[name].Plus(c)
+		}
+		w.writes++
+		if err := d.at.tree.moveGone(n.ord, d.at.ord); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Resume implements [store.Store].
+func (s *Store) Resume(ctx context.Context, id string, req store.ClaimRequest) (store.Claim, error) {
+	var claim store.Claim
+	err := s.write(ctx, background, func(w *wtx) error {
+		at, old, err := find(w.tx, id)
+		if err != nil {
+			return err
+		}
+		for _, g := range w.gates.Closed(req.At) {
+			if g.Reason != store.GateImport {
+				return &store.GateError{Gate: g}
+			}
+		}
+		switch p := old.Purge; {
+		case old.Status != store.StatusPurging || p == nil:
+			return store.Errorf(store.Precondition, "tenant %q is %s and has no purge to resume", id, old.Status)
+		case s.leased(p, req.At):
+			return store.Errorf(store.Conflict, "tenant %q is being purged by %q", id, p.Owner)
+		case req.At.Before(p.NextAttempt.Time):
+			return store.Errorf(store.Precondition, "the next attempt on tenant %q is at %s", id, store.FormatTime(p.NextAttempt.Time))
+		}
+		nodes, err := at.tree.subtree(at.ord)
+		if err != nil {
+			return err
+		}
+		w.totals.fence++
+		w.dirty.totals = true
+		now := *old
+		p := *old.Purge
+		lapsed := !p.LeaseEnd.IsZero()
+		p.Fence, p.Owner = w.totals.fence, req.Owner
+		p.LeaseEnd.Time = store.Trim(req.At.Add(req.Lease))
+		if lapsed && !req.Inline {
+			p.CountsInexact = true
+		}
+		now.Purge = &p
+		if err := w.replace(at, old, &now); err != nil {
+			return err
+		}
+		claim = store.Claim{
+			Token: store.Token{TenantID: id, Fence: p.Fence}, Tenant: now.Tenant, Resumed: lapsed,
+			Tenants: make([]string, len(nodes)),
+		}
+		for i := range nodes {
+			claim.Tenants[i] = nodes[i].ID
+		}
+		_, err = w.audit(store.Entry{
+			At: store.Timestamp{Time: req.At}, Actor: req.Actor.ID, Action: store.ActionResume, TenantID: id,
+			FromStatus: old.Status, ToStatus: now.Status, FromVersion: old.Version, ToVersion: now.Version,
+			Counts: &p.Deleted, Detail: map[string]string{"trigger": req.Trigger, "purge": p.PurgeID, "attempts": itoa(int64(p.Attempts))},
+		})
+		return err
+	})
+	if err != nil {
+		return store.Claim{}, err
+	}
+	return claim, nil
+}

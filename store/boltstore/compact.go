@@ -1,0 +1,141 @@
+package boltstore
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	"go.uber.org/zap"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+// compactTx bounds the bytes of one transaction of a compaction.
+const compactTx = 4 << 20
+
+// Compact implements [store.Compacter]: it copies what is live into a new file,
+// makes that durable and gives it the store's name.
+func (s *Store) Compact(ctx context.Context) (store.Compaction, error) {
+	var c store.Compaction
+	err := s.exclusive(func() error {
+		if err := s.failure(); err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return store.Errorf(store.Unavailable, "withdrawn: %w", err)
+		}
+		var err error
+		c, err = s.compact(ctx)
+		return err
+	})
+	return c, err
+}
+
+func (s *Store) compact(ctx context.Context) (store.Compaction, error) {
+	began := time.Now()
+	path := filepath.Join(s.opt.Dir, FileName)
+	before, err := os.Stat(path)
+	if err != nil {
+		return store.Compaction{}, store.Errorf(store.Unavailable, "compact: %w", err)
+	}
+	tmp, err := os.CreateTemp(s.opt.Dir, FileName+".compact-*")
+	if err != nil {
+		return store.Compaction{}, store.Errorf(store.Unavailable, "compact: %w", err)
+	}
+	name := tmp.Name()
+	if err := tmp.Close(); err != nil {
+		return store.Compaction{}, store.Errorf(store.Unavailable, "compact: %w", err)
+	}
+	dst, err := s.copyLive(ctx, name, path)
+	if err != nil {
+		return store.Compaction{}, store.Errorf(store.Unavailable, "compact: %w", errors.Join(err, os.Remove(name)))
+	}
+	if err := os.Rename(name, path); err != nil {
+		return store.Compaction{}, store.Errorf(store.Unavailable, "compact: %w", errors.Join(err, dst.Close(), os.Remove(name)))
+	}
+	s.dbMu.Lock()
+	old := s.db
+	s.db = dst
+	s.dbMu.Unlock()
+	s.memMu.Lock()
+	s.erased = time.Time{}
+	s.memMu.Unlock()
+	if err := syncDir(s.opt.Dir); err != nil {
+		s.fail(err) // after a power failure the old file may be back
+		return store.Compaction{}, errors.Join(err, old.Close())
+	}
+	if err := old.Close(); err != nil {
+		s.log.Warn("closing the file before compaction", zap.Error(err))
+	}
+	after, err := os.Stat(path)
+	if err != nil {
+		return store.Compaction{}, store.Errorf(store.Unavailable, "compact: %w", err)
+	}
+	c := store.Compaction{Before: before.Size(), After: after.Size()}
+	s.log.Info("store compacted", zap.Int64("before_bytes", c.Before), zap.Int64("after_bytes", c.After),
+		zap.Duration("took", time.Since(began)))
+	return c, nil
+}
+
+// copyLive copies what is live into a new database, which it leaves open.
+func (s *Store) copyLive(ctx context.Context, name, path string) (*bolt.DB, error) {
+	dst, _, err := openBolt(name, path, s.opt)
+	if err != nil {
+		return nil, err
+	}
+	dst.NoSync = true // one sync at the end is enough: a torn copy is thrown away
+	err = guard(func() error { return bolt.Compact(dst, s.db, compactTx) })
+	if err == nil {
+		err = dst.Update(func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Delete(keyErased) })
+	}
+	if err == nil {
+		err = dst.Sync()
+	}
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return nil, errors.Join(err, dst.Close())
+	}
+	dst.NoSync = false
+	return dst, nil
+}
+
+// ErasedSince returns when the oldest deletion happened whose bytes may still
+// be in the file; zero when there is none. Compaction makes it zero.
+func (s *Store) ErasedSince() time.Time {
+	s.memMu.Lock()
+	defer s.memMu.Unlock()
+	return s.erased
+}
+
+// Backup implements [store.Store]. It holds a read transaction while it writes,
+// so w should be quick: a file, not a connection.
+func (s *Store) Backup(ctx context.Context, w io.Writer) (int64, error) {
+	var n int64
+	err := s.view(ctx, func(tx *bolt.Tx) error {
+		var err error
+		if n, err = tx.WriteTo(&cancelWriter{ctx.Err, w}); err != nil {
+			return store.Errorf(store.Unavailable, "back up: %w", err)
+		}
+		return nil
+	})
+	return n, err
+}
+
+// cancelWriter stops writing once its context has ended.
+type cancelWriter struct {
+	ended func() error
+	w     io.Writer
+}
+
+func (c *cancelWriter) Write(b []byte) (int, error) {
+	if err := c.ended(); err != nil {
+		return 0, err
+	}
+	return c.w.Write(b)
+}

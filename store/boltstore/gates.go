@@ -1,0 +1,48 @@
+package boltstore
+
+import (
+	"context"
+	"reflect"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+// Gates implements [store.Store].
+func (s *Store) Gates(ctx context.Context) (store.Gates, error) {
+	if err := ctx.Err(); err != nil {
+		return store.Gates{}, store.Errorf(store.Unavailable, "withdrawn: %w", err)
+	}
+	if err := s.failure(); err != nil {
+		return store.Gates{}, err
+	}
+	s.memMu.Lock()
+	defer s.memMu.Unlock()
+	return s.gates, nil
+}
+
+// ChangeGates implements [store.Store].
+func (s *Store) ChangeGates(ctx context.Context, c store.GateChange, o store.Origin) (store.Gates, error) {
+	var after store.Gates
+	err := s.write(ctx, foreground, func(w *wtx) error {
+		g := w.gates
+		detail, err := c.Apply(&g, o)
+		if err != nil {
+			return err
+		}
+		after = g
+		if reflect.DeepEqual(g, w.gates) {
+			return nil
+		}
+		w.setGates(g)
+		action := c.Action
+		if action == store.ActionUnpause && detail["lifted"] != "" {
+			action = store.ActionLift
+		}
+		_, err = w.audit(store.Entry{At: store.Timestamp{Time: o.At}, Actor: o.Actor.ID, Action: action, Detail: detail})
+		return err
+	})
+	if err != nil {
+		return store.Gates{}, err
+	}
+	return after, nil
+}

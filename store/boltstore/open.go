@@ -1,0 +1,343 @@
+package boltstore
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	"go.uber.org/zap"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+// Open opens the store in opt.Dir, or makes one.
+//
+// Errors: NotFound when there is none and opt.MustExist is set; Unavailable,
+// wrapping [ErrLocked], when another process has it open; Precondition for a
+// file that is not a store, is damaged, is a link, or was written by a newer
+// version.
+func Open(ctx context.Context, opt Options) (*Store, error) {
+	if opt.LockTimeout == 0 {
+		opt.LockTimeout = time.Second
+	}
+	if opt.TxTarget == 0 {
+		opt.TxTarget = DefaultTxTarget
+	}
+	if opt.MmapSize == 0 {
+		opt.MmapSize = DefaultMmapSize
+	}
+	if opt.Logger == nil {
+		opt.Logger = zap.NewNop()
+	}
+	if opt.Dir == "" {
+		return nil, store.Errorf(store.Invalid, "the store needs a directory").At("dir")
+	}
+	path := filepath.Join(opt.Dir, FileName)
+	if err := prepare(opt, path); err != nil {
+		return nil, err
+	}
+	synced, err := inspect(path)
+	if err != nil {
+		return nil, err
+	}
+	if !synced {
+		// The list of free pages has to be gathered from the whole file. Page
+		// faults one by one would take many times as long.
+		opt.Logger.Info("the store was not closed cleanly: reading it ahead", zap.String("path", path))
+		if err := readAhead(ctx, path); err != nil {
+			return nil, err
+		}
+	}
+	db, err := openFile(path, opt)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{opt: opt, log: opt.Logger, db: db, wake: make(chan struct{}, 1), loopDone: make(chan struct{})}
+	if err := guard(func() error { return db.View(s.load) }); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	s.fenceAtOpen = s.totals.fence
+	removeLeftovers(opt)
+	go s.loop()
+	return s, nil
+}
+
+// prepare makes the directory and, when there is none, the file.
+func prepare(opt Options, path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case err == nil && info.Mode()&os.ModeSymlink != 0:
+		return store.Errorf(store.Precondition, "%s is a symbolic link; want the store's own file", path)
+	case err == nil && !info.Mode().IsRegular():
+		return store.Errorf(store.Precondition, "%s is not a regular file (%s)", path, info.Mode().Type())
+	case err == nil && info.Size() == 0:
+		return store.Errorf(store.Precondition, "%s is empty: a store was lost here; restore a backup, or remove the file to begin anew", path)
+	case err == nil:
+		return nil
+	case !errors.Is(err, os.ErrNotExist):
+		return store.Errorf(store.Unavailable, "look at the store: %w", err)
+	case opt.MustExist:
+		return store.Errorf(store.NotFound, "there is no store in %s", opt.Dir)
+	}
+	if err := os.MkdirAll(opt.Dir, 0o700); err != nil {
+		return store.Errorf(store.Unavailable, "make the data directory: %w", err)
+	}
+	return create(path, opt)
+}
+
+// create makes an empty store under another name and links it to its own, so
+// that a file of this name is a whole store at any time. A store that another
+// process made meanwhile is left alone.
+func create(path string, opt Options) error {
+	tmp, err := os.CreateTemp(opt.Dir, FileName+".new-*")
+	if err != nil {
+		return store.Errorf(store.Unavailable, "create the store: %w", err)
+	}
+	name := tmp.Name()
+	defer func() { _ = os.Remove(name) }()
+	if err := tmp.Close(); err != nil {
+		return store.Errorf(store.Unavailable, "create the store: %w", err)
+	}
+	db, err := bolt.Open(name, 0o600, boltOptions(opt))
+	if err != nil {
+		return store.Errorf(store.Unavailable, "create the store: %w", err)
+	}
+	err = db.Update(func(tx *bolt.Tx) error {
+		for _, name := range topBuckets() {
+			if _, err := tx.CreateBucket(name); err != nil {
+				return err
+			}
+		}
+		m := tx.Bucket(bucketMeta)
+		return errors.Join(
+			m.Put(keyFormat, []byte(format)),
+			m.Put(keySchema, binary.BigEndian.AppendUint32(nil, schema)),
+			m.Put(keyTotals, (&totals{}).encode()),
+		)
+	})
+	if err == nil {
+		err = syncFreelist(db)
+	}
+	if err = errors.Join(err, db.Close()); err != nil {
+		return store.Errorf(store.Unavailable, "create the store: %w", err)
+	}
+	if err := os.Link(name, path); err != nil && !errors.Is(err, os.ErrExist) {
+		return store.Errorf(store.Unavailable, "create the store: %w", err)
+	}
+	return syncDir(opt.Dir)
+}
+
+// boltOptions are those of every database that is opened here.
+func boltOptions(opt Options) *bolt.Options {
+	return &bolt.Options{
+		Timeout:         opt.LockTimeout,
+		NoFreelistSync:  true,
+		FreelistType:    bolt.FreelistArrayType,
+		InitialMmapSize: int(opt.MmapSize),
+	}
+}
+
+// openFile opens the database, which must be the file that path names, also
+// after the lock was waited for.
+func openFile(path string, opt Options) (*bolt.DB, error) {
+	db, held, err := openBolt(path, path, opt)
+	switch {
+	case errors.Is(err, bolt.ErrTimeout):
+		return nil, store.Errorf(store.Unavailable, "%s: %w", path, ErrLocked)
+	case err != nil:
+		return nil, store.Errorf(store.Precondition, "open %s: %w", path, err)
+	}
+	named, err := os.Lstat(path)
+	if err == nil && !os.SameFile(held, named) {
+		err = errors.New("the file was replaced while it was being opened")
+	}
+	if err != nil {
+		return nil, errors.Join(store.Errorf(store.Unavailable, "open %s: %w", path, err), db.Close())
+	}
+	return db, nil
+}
+
+// openBolt opens the file name, which is or will be known as path, without
+// following links, and describes what it opened.
+func openBolt(name, path string, opt Options) (db *bolt.DB, held os.FileInfo, err error) {
+	o := boltOptions(opt)
+	o.OpenFile = func(_ string, flag int, mode os.FileMode) (*os.File, error) {
+		at := path // for a copy, after the file has its name
+		if held == nil {
+			at = name
+		}
+		f, err := os.OpenFile(at, flag&^os.O_CREATE|syscall.O_NOFOLLOW, mode)
+		if err != nil {
+			return nil, err
+		}
+		info, err := f.Stat()
+		if err == nil && held != nil && !os.SameFile(info, held) {
+			err = fmt.Errorf("%s is no longer the file that is open", path)
+		}
+		if err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		held = info
+		return f, nil
+	}
+	err = guard(func() (err error) {
+		db, err = bolt.Open(name, 0o600, o)
+		return err
+	})
+	return db, held, err
+}
+
+// load reads what is kept in memory.
+func (s *Store) load(tx *bolt.Tx) error {
+	m := tx.Bucket(bucketMeta)
+	if m == nil || string(m.Get(keyFormat)) != format {
+		return store.Errorf(store.Precondition, "%s is a bbolt file but not a store of purger", tx.DB().Path())
+	}
+	v := m.Get(keySchema)
+	if len(v) != 4 {
+		return store.Errorf(store.Precondition, "%s has no schema version", tx.DB().Path())
+	}
+	if have := binary.BigEndian.Uint32(v); have != schema {
+		return store.Errorf(store.Precondition, "%s has schema %d and this purger knows %d: it was written by a newer version", tx.DB().Path(), have, schema)
+	}
+	for _, name := range topBuckets() {
+		if tx.Bucket(name) == nil {
+			return store.Errorf(store.Precondition, "%s lacks bucket %s", tx.DB().Path(), name)
+		}
+	}
+	var err error
+	if s.totals, err = decodeTotals(m.Get(keyTotals)); err != nil {
+		return err
+	}
+	if v := m.Get(keyGates); v != nil {
+		if err := json.Unmarshal(v, &s.gates); err != nil {
+			return store.Errorf(store.Internal, "read the gates: %w", err)
+		}
+	}
+	if v := m.Get(keyErased); len(v) == 8 {
+		s.erased = fromMillis(binary.BigEndian.Uint64(v))
+	}
+	if _, v := tx.Bucket(bucketAudit).Cursor().Last(); v != nil {
+		var e store.Entry
+		if err := json.Unmarshal(v, &e); err != nil {
+			return store.Errorf(store.Internal, "read the last audit entry: %w", err)
+		}
+		s.head = store.AuditRef{Seq: e.Seq, Hash: e.Hash}
+	}
+	return s.window.load(tx)
+}
+
+// Where bbolt's meta pages hold what inspect needs. The format is that of
+// bbolt's internal/common/meta.go: a page header of 16 bytes, then magic,
+// version, page size, flags, root (16 bytes), freelist, high water mark,
+// transaction and an FNV-1a checksum of all before it, in the byte order of
+// the machine.
+const (
+	metaHeader   = 16
+	metaSize     = 64
+	metaMagic    = 0xED0CDAED
+	noFreelist   = ^uint64(0)
+	smallestPage = 1 << 10
+	largestPage  = 1 << 16
+)
+
+// inspect looks at a file before bbolt maps it, since bbolt panics on one that
+// was cut. It reports whether the list of free pages is in it.
+func inspect(path string) (synced bool, err error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return false, store.Errorf(store.Unavailable, "open the store: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		return false, store.Errorf(store.Unavailable, "open the store: %w", err)
+	}
+	var newest uint64
+	found := false
+	for off := int64(0); off <= largestPage; off = max(smallestPage, off*2) {
+		var b [metaHeader + metaSize]byte
+		if _, err := f.ReadAt(b[:], off); err != nil {
+			break
+		}
+		m := b[metaHeader:]
+		h := fnv.New64a()
+		_, _ = h.Write(m[:metaSize-8])
+		le := binary.NativeEndian
+		if le.Uint32(m) != metaMagic || h.Sum64() != le.Uint64(m[56:]) {
+			continue
+		}
+		page, txid := uint64(le.Uint32(m[8:])), le.Uint64(m[48:])
+		if found && txid <= newest {
+			continue
+		}
+		found, newest = true, txid
+		synced = le.Uint64(m[32:]) != noFreelist
+		if high := le.Uint64(m[40:]); high > uint64(info.Size())/page {
+			return false, store.Errorf(store.Precondition, "%s was cut: it has %d bytes and needs %d; restore a backup",
+				path, info.Size(), high*page)
+		}
+	}
+	if !found {
+		return false, store.Errorf(store.Precondition, "%s is not a store of purger: it is no bbolt file, or its head is damaged", path)
+	}
+	return synced, nil
+}
+
+// readAhead reads a file in sequence, so that it is in the page cache.
+func readAhead(ctx context.Context, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return store.Errorf(store.Unavailable, "read the store ahead: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	buf := make([]byte, 1<<20)
+	for {
+		if err := ctx.Err(); err != nil {
+			return store.Errorf(store.Unavailable, "read the store ahead: %w", err)
+		}
+		if _, err := f.Read(buf); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return store.Errorf(store.Unavailable, "read the store ahead: %w", err)
+		}
+	}
+}
+
+// removeLeftovers removes files that a creation or compaction left when it was
+// killed. The lock on the store makes sure that none is at work.
+func removeLeftovers(opt Options) {
+	entries, err := os.ReadDir(opt.Dir)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), FileName+".new-") || strings.HasPrefix(e.Name(), FileName+".compact-") {
+			if err := os.Remove(filepath.Join(opt.Dir, e.Name())); err == nil {
+				opt.Logger.Info("removed a leftover file", zap.String("name", e.Name()))
+			}
+		}
+	}
+}
+
+// syncDir makes the names in a directory durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return store.Errorf(store.Unavailable, "sync %s: %w", dir, err)
+	}
+	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+		return store.Errorf(store.Unavailable, "sync %s: %w", dir, fmt.Errorf("%w", err))
+	}
+	return nil
+}

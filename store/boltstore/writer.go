@@ -1,0 +1,290 @@
+package boltstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+// class says how urgent a change is.
+type class int
+
+const (
+	// foreground changes are made by a person who waits.
+	foreground class = iota
+	// background changes are steps of purges and imports: many, and each of
+	// some size.
+	background
+	numClasses
+)
+
+// maxShared bounds the changes that share one transaction.
+const maxShared = 1024
+
+// The states of an op.
+const (
+	opQueued int32 = iota
+	opTaken
+	opWithdrawn
+)
+
+// op is a change that waits for its transaction.
+type op struct {
+	// run makes the change. It may run more than once, in different
+	// transactions, of which at most one is committed. An error undoes what it
+	// wrote; a refusal that writes something returns nil and leaves its error
+	// in a variable of the caller.
+	run   func(*wtx) error
+	state atomic.Int32
+	done  chan error // buffered
+}
+
+// write queues a change and waits until it is durable.
+func (s *Store) write(ctx context.Context, c class, run func(*wtx) error) error {
+	if err := ctx.Err(); err != nil {
+		return store.Errorf(store.Unavailable, "withdrawn: %w", err)
+	}
+	o := &op{run: run, done: make(chan error, 1)}
+	s.queueMu.Lock()
+	if s.closing {
+		s.queueMu.Unlock()
+		return errClosed()
+	}
+	s.queue[c] = append(s.queue[c], o)
+	s.queueMu.Unlock()
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+	select {
+	case err := <-o.done:
+		return err
+	case <-ctx.Done():
+		if o.state.CompareAndSwap(opQueued, opWithdrawn) {
+			return store.Errorf(store.Unavailable, "withdrawn: %w", ctx.Err())
+		}
+		return <-o.done
+	}
+}
+
+// exclusive runs fn on the writer's goroutine, between transactions.
+func (s *Store) exclusive(fn func() error) error {
+	done := make(chan error, 1)
+	s.queueMu.Lock()
+	if s.closing {
+		s.queueMu.Unlock()
+		return errClosed()
+	}
+	s.alone = append(s.alone, func() { done <- fn() })
+	s.queueMu.Unlock()
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+	return <-done
+}
+
+// loop is the writer's goroutine. It ends when the store is closing and nothing
+// is queued.
+func (s *Store) loop() {
+	defer close(s.loopDone)
+	for {
+		s.queueMu.Lock()
+		idle := len(s.queue[foreground]) == 0 && len(s.queue[background]) == 0 && len(s.alone) == 0
+		closing := s.closing
+		s.queueMu.Unlock()
+		switch {
+		case idle && closing:
+			return
+		case idle:
+			<-s.wake
+			continue
+		}
+		// People first, then one transaction of purging, so that neither waits
+		// for more than one transaction of the other.
+		s.runBatch(foreground)
+		s.runBatch(background)
+		if fn := s.takeAlone(); fn != nil {
+			fn()
+		}
+	}
+}
+
+func (s *Store) takeAlone() func() {
+	s.queueMu.Lock()
+	defer s.queueMu.Unlock()
+	if len(s.alone) == 0 {
+		return nil
+	}
+	fn := s.alone[0]
+	s.alone = s.alone[1:]
+	return fn
+}
+
+// take removes the next op of a class from its queue; nil when there is none.
+func (s *Store) take(c class) *op {
+	s.queueMu.Lock()
+	defer s.queueMu.Unlock()
+	for len(s.queue[c]) > 0 {
+		o := s.queue[c][0]
+		s.queue[c][0] = nil
+		s.queue[c] = s.queue[c][1:]
+		if o.state.CompareAndSwap(opQueued, opTaken) {
+			return o
+		}
+	}
+	return nil
+}
+
+// waiting reports whether ops of the class are queued.
+func (s *Store) waiting(c class) bool {
+	s.queueMu.Lock()
+	defer s.queueMu.Unlock()
+	return len(s.queue[c]) > 0
+}
+
+// runBatch runs what is queued of one class in one transaction, for as long as
+// the target allows. When one op fails after it wrote something, the others are
+// run again without it.
+func (s *Store) runBatch(c class) {
+	first := s.take(c)
+	if first == nil {
+		return
+	}
+	next := func(n int, began time.Time) *op {
+		spent := time.Since(began)
+		if n >= maxShared || spent >= s.opt.TxTarget ||
+			c == background && spent >= s.opt.TxTarget/2 && s.waiting(foreground) {
+			return nil
+		}
+		return s.take(c)
+	}
+	batch := []*op{first}
+	retry := s.runTx(&batch, next)
+	for len(retry) > 0 {
+		again := retry
+		retry = s.runTx(&again, func(int, time.Time) *op { return nil })
+	}
+}
+
+// runTx runs ops in one transaction, taking more from next, and answers them.
+// It returns the ops that have to run again because another one spoilt the
+// transaction.
+func (s *Store) runTx(batch *[]*op, next func(n int, began time.Time) *op) []*op {
+	if err := s.failure(); err != nil {
+		answer(*batch, nil, err)
+		return nil
+	}
+	began := time.Now()
+	tx, err := s.db.Begin(true)
+	if err != nil {
+		answer(*batch, nil, store.Errorf(store.Unavailable, "begin a transaction: %w", err))
+		return nil
+	}
+	w := s.newWtx(tx)
+	results := make([]error, 0, len(*batch))
+	for i := 0; ; i++ {
+		if i == len(*batch) {
+			o := next(i, began)
+			if o == nil {
+				break
+			}
+			*batch = append(*batch, o)
+		}
+		o := (*batch)[i]
+		writes := w.writes
+		err := guard(func() error { return o.run(w) })
+		if err != nil && w.writes != writes {
+			rollback(tx)
+			o.done <- err
+			others := append([]*op(nil), (*batch)[:i]...)
+			return append(others, (*batch)[i+1:]...)
+		}
+		results = append(results, err)
+	}
+	if w.writes == 0 {
+		rollback(tx)
+		answer(*batch, results, nil)
+		return nil
+	}
+	if err := guard(func() error { return s.commit(w) }); err != nil {
+		s.fail(err)
+		answer(*batch, nil, s.failure())
+		return nil
+	}
+	answer(*batch, results, nil)
+	return nil
+}
+
+// commit makes the transaction durable and its effects on memory visible, as
+// one step for those who read both.
+func (s *Store) commit(w *wtx) error {
+	if err := w.flush(); err != nil {
+		rollback(w.tx)
+		return err
+	}
+	s.memMu.Lock()
+	defer s.memMu.Unlock()
+	if err := w.tx.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	w.publish()
+	return nil
+}
+
+// answer gives each op its result, or all of them err when it is not nil.
+func answer(ops []*op, results []error, err error) {
+	for i, o := range ops {
+		if err != nil {
+			o.done <- err
+			continue
+		}
+		o.done <- results[i]
+	}
+}
+
+// rollback undoes a transaction; bbolt reports only that it was closed before.
+func rollback(tx *bolt.Tx) {
+	if err := tx.Rollback(); err != nil && !errors.Is(err, bolt.ErrTxClosed) {
+		panic(fmt.Sprintf("boltstore: rollback: %v", err))
+	}
+}
+
+// guard turns a panic into an error: bbolt panics on a damaged page, and a file
+// that is cut under the memory map raises SIGBUS, which [debug.SetPanicOnFault]
+// makes a panic.
+func guard(fn func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if r := recover(); r != nil {
+			err = store.Errorf(store.Internal, "the store is damaged: %v", r)
+		}
+	}()
+	return fn()
+}
+
+// fail makes the store refuse everything from now on.
+func (s *Store) fail(err error) {
+	s.failed.CompareAndSwap(nil, &failure{store.Errorf(store.Unavailable,
+		"the outcome of a write is unknown and the store must be opened again: %w", err)})
+	s.log.Error("store failed; it must be opened again", zapError(err))
+}
+
+// failure is the error of a store that has failed.
+type failure struct{ err error }
+
+func (s *Store) failure() error {
+	if f := s.failed.Load(); f != nil {
+		return f.err
+	}
+	return nil
+}
+
+func errClosed() error { return store.Errorf(store.Unavailable, "the store is closed") }

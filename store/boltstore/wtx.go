@@ -1,0 +1,199 @@
+package boltstore
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+// wtx is a write transaction, with the state that is kept in memory as it will
+// be when the transaction is committed.
+type wtx struct {
+	s      *Store
+	tx     *bolt.Tx
+	writes int // changes so far; refusals that wrote nothing leave it as it was
+
+	totals totals
+	head   store.AuditRef
+	gates  store.Gates
+	window windowTx
+	dirty  struct{ totals, gates bool }
+	// due holds the dates that were added to and removed from bucket due.
+	dueAdded, dueRemoved []uint64
+	erased               time.Time // the first deletion since the last compaction
+	erasedDirty          bool
+}
+
+func (s *Store) newWtx(tx *bolt.Tx) *wtx {
+	return &wtx{
+		s: s, tx: tx, totals: s.totals, head: s.head, gates: s.gates,
+		window: windowTx{base: &s.window, added: &window{}}, erased: s.erased,
+	}
+}
+
+// put and del are the only ways in which keys of top buckets change.
+func (w *wtx) put(bucket, key, value []byte) error {
+	w.writes++
+	if err := w.tx.Bucket(bucket).Put(key, value); err != nil {
+		return fmt.Errorf("write to bucket %s: %w", bucket, err)
+	}
+	return nil
+}
+
+func (w *wtx) del(bucket, key []byte) error {
+	w.writes++
+	if err := w.tx.Bucket(bucket).Delete(key); err != nil {
+		return fmt.Errorf("delete from bucket %s: %w", bucket, err)
+	}
+	return nil
+}
+
+// audit appends an entry; Seq, PrevHash and Hash are set here.
+func (w *wtx) audit(e store.Entry) (store.AuditRef, error) {
+	e.Seq = w.head.Seq + 1
+	e.At.Time = store.Trim(e.At.Time)
+	body, err := e.Seal(w.head.Hash)
+	if err != nil {
+		return store.AuditRef{}, err
+	}
+	b := w.tx.Bucket(bucketAudit)
+	b.FillPercent = 0.95 // keys only grow
+	w.writes++
+	if err := b.Put(seqKey(e.Seq), body); err != nil {
+		return store.AuditRef{}, fmt.Errorf("write audit entry %d: %w", e.Seq, err)
+	}
+	w.head = store.AuditRef{Seq: e.Seq, Hash: e.Hash}
+	return w.head, nil
+}
+
+// setGates replaces the gates.
+func (w *wtx) setGates(g store.Gates) {
+	w.writes++
+	w.gates, w.dirty.gates = g, true
+}
+
+// noteErased remembers that bytes of a deleted record are in the file.
+func (w *wtx) noteErased(at time.Time) {
+	if w.erased.IsZero() {
+		w.erased, w.erasedDirty = store.Trim(at), true
+	}
+}
+
+// place finds a tenant. Its errors are NotFound and Gone.
+func (w *wtx) place(id string) (place, error) { return findPlace(w.tx, id) }
+
+// findPlace finds a tenant in any transaction.
+func findPlace(tx *bolt.Tx, id string) (place, error) {
+	v := tx.Bucket(bucketIDs).Get([]byte(id))
+	switch {
+	case v == nil:
+		return place{}, store.Errorf(store.NotFound, "tenant %q is not known", clip(id))
+	case v[0] == idTombstone:
+		return place{}, store.Errorf(store.Gone, "tenant %q was purged", clip(id))
+	}
+	p, ok := readPlace(v[1:])
+	if !ok {
+		return place{}, store.Errorf(store.Internal, "the place of tenant %q is damaged", clip(id))
+	}
+	return p, nil
+}
+
+// clip keeps an id that nobody checked readable in a message.
+func clip(id string) string {
+	if len(id) > store.MaxIDLength {
+		return id[:store.MaxIDLength] + "..."
+	}
+	return id
+}
+
+// reindex moves a tenant from where its old record puts it in the indexes to
+// where its new one does, and counts it. Either may be nil.
+func (w *wtx) reindex(old, now *record, p place) error {
+	var ob, nb []byte
+	var ok, nk []byte
+	if old != nil {
+		w.totals.count(old, -1)
+		ob, ok = indexOf(old)
+	}
+	if now != nil {
+		w.totals.count(now, 1)
+		nb, nk = indexOf(now)
+	}
+	w.dirty.totals = true
+	if bytes.Equal(ob, nb) && bytes.Equal(ok, nk) {
+		return nil
+	}
+	if ob != nil {
+		if bytes.Equal(ob, bucketDue) {
+			w.dueRemoved = append(w.dueRemoved, millis(old.EstimatedPurgeDate))
+		}
+		if err := w.del(ob, ok); err != nil {
+			return err
+		}
+	}
+	if nb != nil {
+		if bytes.Equal(nb, bucketDue) {
+			w.dueAdded = append(w.dueAdded, millis(now.EstimatedPurgeDate))
+		}
+		return w.put(nb, nk, appendPlace(nil, p))
+	}
+	return nil
+}
+
+// indexOf returns the index and key of a record; nil for none.
+func indexOf(r *record) (bucket, key []byte) {
+	switch {
+	case r.Status == store.StatusDisabled && r.Block == nil:
+		return bucketDue, indexKey(r.EstimatedPurgeDate, r.ID)
+	case r.Status == store.StatusDisabled:
+		return bucketBlocked, indexKey(r.EstimatedPurgeDate, r.ID)
+	case r.Status == store.StatusPurging && r.Purge != nil:
+		return bucketPurging, indexKey(r.Purge.NextAttempt.Time, r.ID)
+	}
+	return nil, nil
+}
+
+// flush writes what was gathered during the transaction.
+func (w *wtx) flush() error {
+	if w.dirty.totals {
+		if err := w.put(bucketMeta, keyTotals, w.totals.encode()); err != nil {
+			return err
+		}
+	}
+	if w.dirty.gates {
+		b, err := json.Marshal(w.gates)
+		if err != nil {
+			return fmt.Errorf("encode gates: %w", err)
+		}
+		if err := w.put(bucketMeta, keyGates, b); err != nil {
+			return err
+		}
+	}
+	if w.erasedDirty {
+		if err := w.put(bucketMeta, keyErased, seqKey(millis(w.erased))); err != nil {
+			return err
+		}
+	}
+	return w.window.flush(w)
+}
+
+// publish makes the committed state that of the store. The caller holds memMu.
+func (w *wtx) publish() {
+	s := w.s
+	s.totals, s.head, s.gates, s.erased = w.totals, w.head, w.gates, w.erased
+	w.window.publish()
+	for _, ms := range w.dueAdded {
+		s.dueCount.add(ms, 1)
+	}
+	for _, ms := range w.dueRemoved {
+		s.dueCount.add(ms, -1)
+	}
+}
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
