@@ -3,6 +3,7 @@ package boltstore
 import (
 	"context"
 	"errors"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,6 +57,8 @@ type Store struct {
 	// goroutine, and for writing while compaction replaces it.
 	dbMu sync.RWMutex
 	db   *bolt.DB
+	path string      // of the file
+	held os.FileInfo // the file behind db; the writer's goroutine alone uses it
 
 	queueMu  sync.Mutex
 	queue    [numClasses][]*op
@@ -139,6 +142,3 @@ func syncFreelist(db *bolt.DB) error {
 		return b.Put(keySchema, b.Get(keySchema))
 	})
 }
-
-// zapError keeps the import of zap out of the files that log nothing else.
-func zapError(err error) zap.Field { return zap.Error(err) }

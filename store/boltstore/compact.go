@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -37,8 +36,7 @@ func (s *Store) Compact(ctx context.Context) (store.Compaction, error) {
 
 func (s *Store) compact(ctx context.Context) (store.Compaction, error) {
 	began := time.Now()
-	path := filepath.Join(s.opt.Dir, FileName)
-	before, err := os.Stat(path)
+	before, err := os.Stat(s.path)
 	if err != nil {
 		return store.Compaction{}, store.Errorf(store.Unavailable, "compact: %w", err)
 	}
@@ -50,16 +48,16 @@ func (s *Store) compact(ctx context.Context) (store.Compaction, error) {
 	if err := tmp.Close(); err != nil {
 		return store.Compaction{}, store.Errorf(store.Unavailable, "compact: %w", err)
 	}
-	dst, err := s.copyLive(ctx, name, path)
+	dst, held, err := s.copyLive(ctx, name)
 	if err != nil {
 		return store.Compaction{}, store.Errorf(store.Unavailable, "compact: %w", errors.Join(err, os.Remove(name)))
 	}
-	if err := os.Rename(name, path); err != nil {
+	if err := os.Rename(name, s.path); err != nil {
 		return store.Compaction{}, store.Errorf(store.Unavailable, "compact: %w", errors.Join(err, dst.Close(), os.Remove(name)))
 	}
 	s.dbMu.Lock()
 	old := s.db
-	s.db = dst
+	s.db, s.held = dst, held
 	s.dbMu.Unlock()
 	s.memMu.Lock()
 	s.erased = time.Time{}
@@ -71,7 +69,7 @@ func (s *Store) compact(ctx context.Context) (store.Compaction, error) {
 	if err := old.Close(); err != nil {
 		s.log.Warn("closing the file before compaction", zap.Error(err))
 	}
-	after, err := os.Stat(path)
+	after, err := os.Stat(s.path)
 	if err != nil {
 		return store.Compaction{}, store.Errorf(store.Unavailable, "compact: %w", err)
 	}
@@ -82,10 +80,10 @@ func (s *Store) compact(ctx context.Context) (store.Compaction, error) {
 }
 
 // copyLive copies what is live into a new database, which it leaves open.
-func (s *Store) copyLive(ctx context.Context, name, path string) (*bolt.DB, error) {
-	dst, _, err := openBolt(name, path, s.opt)
+func (s *Store) copyLive(ctx context.Context, name string) (*bolt.DB, os.FileInfo, error) {
+	dst, held, err := openBolt(name, s.path, s.opt)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	dst.NoSync = true // one sync at the end is enough: a torn copy is thrown away
 	err = guard(func() error { return bolt.Compact(dst, s.db, compactTx) })
@@ -99,10 +97,10 @@ func (s *Store) copyLive(ctx context.Context, name, path string) (*bolt.DB, erro
 		err = ctx.Err()
 	}
 	if err != nil {
-		return nil, errors.Join(err, dst.Close())
+		return nil, nil, errors.Join(err, dst.Close())
 	}
 	dst.NoSync = false
-	return dst, nil
+	return dst, held, nil
 }
 
 // ErasedSince returns when the oldest deletion happened whose bytes may still

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 	"go.uber.org/zap"
 
 	"github.com/tenantpurge/purger/store"
@@ -58,11 +59,11 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 			return nil, err
 		}
 	}
-	db, err := openFile(path, opt)
+	db, held, err := openFile(path, opt)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{opt: opt, log: opt.Logger, db: db, wake: make(chan struct{}, 1), loopDone: make(chan struct{})}
+	s := &Store{opt: opt, log: opt.Logger, db: db, held: held, path: path, wake: make(chan struct{}, 1), loopDone: make(chan struct{})}
 	if err := guard(func() error { return db.View(s.load) }); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -149,22 +150,32 @@ func boltOptions(opt Options) *bolt.Options {
 
 // openFile opens the database, which must be the file that path names, also
 // after the lock was waited for.
-func openFile(path string, opt Options) (*bolt.DB, error) {
+func openFile(path string, opt Options) (*bolt.DB, os.FileInfo, error) {
 	db, held, err := openBolt(path, path, opt)
 	switch {
-	case errors.Is(err, bolt.ErrTimeout):
-		return nil, store.Errorf(store.Unavailable, "%s: %w", path, ErrLocked)
+	case errors.Is(err, berrors.ErrTimeout):
+		return nil, nil, store.Errorf(store.Unavailable, "%s: %w", path, ErrLocked)
 	case err != nil:
-		return nil, store.Errorf(store.Precondition, "open %s: %w", path, err)
+		return nil, nil, store.Errorf(store.Precondition, "open %s: %w", path, err)
 	}
+	if err := isStill(path, held); err != nil {
+		return nil, nil, errors.Join(store.Errorf(store.Unavailable, "open the store: %w", err), db.Close())
+	}
+	return db, held, nil
+}
+
+// isStill returns an error unless path names the file that is open. The lock
+// follows the file: beside one that was moved away, another process could open
+// a copy.
+func isStill(path string, held os.FileInfo) error {
 	named, err := os.Lstat(path)
-	if err == nil && !os.SameFile(held, named) {
-		err = errors.New("the file was replaced while it was being opened")
-	}
 	if err != nil {
-		return nil, errors.Join(store.Errorf(store.Unavailable, "open %s: %w", path, err), db.Close())
+		return fmt.Errorf("the store's file is gone: %w", err)
 	}
-	return db, nil
+	if !os.SameFile(held, named) {
+		return fmt.Errorf("%s was replaced by another file", path)
+	}
+	return nil
 }
 
 // openBolt opens the file name, which is or will be known as path, without
@@ -182,7 +193,7 @@ func openBolt(name, path string, opt Options) (db *bolt.DB, held os.FileInfo, er
 		}
 		info, err := f.Stat()
 		if err == nil && held != nil && !os.SameFile(info, held) {
-			err = fmt.Errorf("%s is no longer the file that is open", path)
+			err = fmt.Errorf("%s was replaced by another file", path)
 		}
 		if err != nil {
 			return nil, errors.Join(err, f.Close())

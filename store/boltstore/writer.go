@@ -9,6 +9,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+	"go.uber.org/zap"
 
 	"github.com/tenantpurge/purger/store"
 )
@@ -178,6 +180,9 @@ func (s *Store) runBatch(c class) {
 // It returns the ops that have to run again because another one spoilt the
 // transaction.
 func (s *Store) runTx(batch *[]*op, next func(n int, began time.Time) *op) []*op {
+	if err := isStill(s.path, s.held); err != nil {
+		s.fail(err)
+	}
 	if err := s.failure(); err != nil {
 		answer(*batch, nil, err)
 		return nil
@@ -252,7 +257,7 @@ func answer(ops []*op, results []error, err error) {
 
 // rollback undoes a transaction; bbolt reports only that it was closed before.
 func rollback(tx *bolt.Tx) {
-	if err := tx.Rollback(); err != nil && !errors.Is(err, bolt.ErrTxClosed) {
+	if err := tx.Rollback(); err != nil && !errors.Is(err, berrors.ErrTxClosed) {
 		panic(fmt.Sprintf("boltstore: rollback: %v", err))
 	}
 }
@@ -272,9 +277,11 @@ func guard(fn func() error) (err error) {
 
 // fail makes the store refuse everything from now on.
 func (s *Store) fail(err error) {
-	s.failed.CompareAndSwap(nil, &failure{store.Errorf(store.Unavailable,
-		"the outcome of a write is unknown and the store must be opened again: %w", err)})
-	s.log.Error("store failed; it must be opened again", zapError(err))
+	first := s.failed.CompareAndSwap(nil, &failure{store.Errorf(store.Unavailable,
+		"the outcome of a write may be unknown and the store must be opened again: %w", err)})
+	if first {
+		s.log.Error("store failed; it must be opened again", zap.Error(err))
+	}
 }
 
 // failure is the error of a store that has failed.

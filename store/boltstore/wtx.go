@@ -85,10 +85,7 @@ func (w *wtx) noteErased(at time.Time) {
 	}
 }
 
-// place finds a tenant. Its errors are NotFound and Gone.
-func (w *wtx) place(id string) (place, error) { return findPlace(w.tx, id) }
-
-// findPlace finds a tenant in any transaction.
+// findPlace finds a tenant. Its errors are NotFound and Gone.
 func findPlace(tx *bolt.Tx, id string) (place, error) {
 	v := tx.Bucket(bucketIDs).Get([]byte(id))
 	switch {

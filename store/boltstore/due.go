@@ -1,0 +1,144 @@
+package boltstore
+
+import (
+	"context"
+	"encoding/binary"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+// Due implements [store.Store].
+func (s *Store) Due(ctx context.Context, now time.Time, after store.Cursor, limit int) ([]store.Candidate, error) {
+	var list []store.Candidate
+	err := s.view(ctx, func(tx *bolt.Tx) error {
+		m := newMerge(after, tx.Bucket(bucketDue), tx.Bucket(bucketBlocked))
+		for len(list) < limit {
+			k, v := m.next()
+			if k == nil || binary.BigEndian.Uint64(k) > millis(now) {
+				return nil
+			}
+			cur, ok := splitIndexKey(k)
+			p, placed := readPlace(v)
+			if !ok || !placed {
+				return store.Errorf(store.Internal, "an entry of the due index is damaged")
+			}
+			cand := store.Candidate{Cursor: cur}
+			if !p.isRoot() {
+				above, err := dueAbove(tx, p, now)
+				if err != nil {
+					return err
+				}
+				cand.DueAbove = above
+			}
+			list = append(list, cand)
+		}
+		return nil
+	})
+	return list, err
+}
+
+// dueAbove returns the due ancestors of a tenant, topmost first.
+func dueAbove(tx *bolt.Tx, p place, now time.Time) ([]string, error) {
+	t, err := openTree(tx, p.tree)
+	if err != nil {
+		return nil, err
+	}
+	r, err := t.record(p.ord)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	err = t.ancestors(r, p.ord, func(a *record) bool {
+		if a.Due(now) {
+			ids = append(ids, a.ID)
+		}
+		return true
+	})
+	for i, j := 0, len(ids)-1; i < j; i, j = i+1, j-1 {
+		ids[i], ids[j] = ids[j], ids[i]
+	}
+	return ids, err
+}
+
+// merge walks several indexes as one, in the order of their keys.
+type merge struct {
+	cursors []*bolt.Cursor
+	keys    [][]byte
+	values  [][]byte
+}
+
+// newMerge stands after a cursor; the zero cursor is the beginning.
+func newMerge(after store.Cursor, buckets ...*bolt.Bucket) *merge {
+	m := &merge{}
+	for _, b := range buckets {
+		c := b.Cursor()
+		var k, v []byte
+		if after.ID == "" {
+			k, v = c.First()
+		} else {
+			start := indexKey(after.At, after.ID)
+			if k, v = c.Seek(start); string(k) == string(start) {
+				k, v = c.Next()
+			}
+		}
+		m.cursors, m.keys, m.values = append(m.cursors, c), append(m.keys, k), append(m.values, v)
+	}
+	return m
+}
+
+// next returns the next entry; nil at the end.
+func (m *merge) next() (k, v []byte) {
+	best := -1
+	for i, k := range m.keys {
+		if k != nil && (best < 0 || string(k) < string(m.keys[best])) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return nil, nil
+	}
+	k, v = m.keys[best], m.values[best]
+	m.keys[best], m.values[best] = m.cursors[best].Next()
+	return k, v
+}
+
+// Resumable implements [store.Store].
+func (s *Store) Resumable(ctx context.Context, now time.Time, after store.Cursor, limit int) ([]store.Candidate, error) {
+	var list []store.Candidate
+	err := s.view(ctx, func(tx *bolt.Tx) error {
+		m := newMerge(after, tx.Bucket(bucketPurging))
+		for len(list) < limit {
+			k, v := m.next()
+			if k == nil || binary.BigEndian.Uint64(k) > millis(now) {
+				return nil
+			}
+			cur, ok := splitIndexKey(k)
+			p, placed := readPlace(v)
+			if !ok || !placed {
+				return store.Errorf(store.Internal, "an entry of the purging index is damaged")
+			}
+			t, err := openTree(tx, p.tree)
+			if err != nil {
+				return err
+			}
+			r, err := t.record(p.ord)
+			if err != nil {
+				return err
+			}
+			if !s.leased(r.Purge, now) {
+				list = append(list, store.Candidate{Cursor: cur})
+			}
+		}
+		return nil
+	})
+	return list, err
+}
+
+// leased reports whether an owner works on a claim. The leases of earlier
+// owners of the file ended with them.
+func (s *Store) leased(p *store.Progress, now time.Time) bool {
+	return p != nil && p.Fence > s.fenceAtOpen && now.Before(p.LeaseEnd.Time)
+}

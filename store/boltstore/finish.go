@@ -1,0 +1,236 @@
+package boltstore
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+// entomb replaces tenants by their tombstones, deepest first, with what is left
+// of their resources. In steps, their ids are kept for the receipt.
+func (w *wtx) entomb(at spot, top *record, nodes []node, now time.Time, inSteps bool) (store.Counts, error) {
+	t := at.tree
+	counts := tally{}
+	whole := at.isRoot() && !inSteps
+	if whole {
+		lo, hi := allResources()
+		if err := t.scan(lo, hi, counts); err != nil {
+			return store.Counts{}, err
+		}
+	} else {
+		for _, r := range rangesOf(nodes) {
+			if _, _, err := t.erase(r.lo, r.hi, math.MaxInt, counts); err != nil {
+				return store.Counts{}, err
+			}
+		}
+	}
+	if err := w.uncount(t, counts, false); err != nil {
+		return store.Counts{}, err
+	}
+	w.noteErased(now)
+	for i := range nodes {
+		n := &nodes[i]
+		own, err := t.removedOf(n.ord)
+		if err != nil {
+			return store.Counts{}, err
+		}
+		if c := counts[n.ord]; c != nil {
+			own = own.Plus(*c)
+		}
+		// A claim writes the subtree's new version and status unless it is
+		// finished in the same transaction: then they are one ahead.
+		version := n.Version
+		if n.Status != store.StatusPurging && n.Status != store.StatusFailed {
+			version++
+		}
+		stone := store.Tombstone{
+			ID: n.ID, ParentID: n.ParentID, PurgedWith: top.ID, CreatedAt: store.Timestamp{Time: n.CreatedAt},
+			DisabledAt: store.Timestamp{Time: n.DisabledAt}, DeletedAt: store.Timestamp{Time: store.Trim(now)},
+			Version: version + 1, Deleted: own,
+		}
+		if err := w.put(bucketIDs, []byte(n.ID), encodeTombstone(&stone)); err != nil {
+			return store.Counts{}, err
+		}
+		if err := w.reindex(n.record, nil, place{}); err != nil {
+			return store.Counts{}, err
+		}
+		w.totals.status[statusCode(store.StatusDeleted)]++
+		if whole {
+			continue
+		}
+		if inSteps {
+			if err := t.noteGone(at.ord, n.ID); err != nil {
+				return store.Counts{}, err
+			}
+		}
+		if err := t.removeTenant(n); err != nil {
+			return store.Counts{}, err
+		}
+	}
+	return counts.sum(), nil
+}
+
+// noteGone keeps the id of a tenant that went before the top did.
+func (t *tree) noteGone(top uint32, id string) error {
+	k := binary.BigEndian.AppendUint32(ordKey(keyGone, top), t.header.gone)
+	t.header.gone++
+	t.dirty = true
+	if err := t.b.Put(k, []byte(id)); err != nil {
+		return fmt.Errorf("note a removed tenant: %w", err)
+	}
+	return nil
+}
+
+// gone returns, in the order of their removal, the ids that were noted, and
+// their keys.
+func (t *tree) gone(top uint32) (ids []string, keys [][]byte) {
+	if t.header.gone == 0 {
+		return nil, nil
+	}
+	prefix := ordKey(keyGone, top)
+	c := t.b.Cursor()
+	for k, v := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, v = c.Next() {
+		ids, keys = append(ids, string(v)), append(keys, slices.Clone(k))
+	}
+	return ids, keys
+}
+
+// moveGone gives what was noted for one claim to another.
+func (t *tree) moveGone(from, to uint32) error {
+	ids, keys := t.gone(from)
+	for i, id := range ids {
+		if err := t.b.Delete(keys[i]); err != nil {
+			return fmt.Errorf("move a removed tenant: %w", err)
+		}
+		if err := t.noteGone(to, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finish removes the subtree, verifies that nothing is left, and writes the
+// evidence. top is the claimed record; old is what the indexes know of it.
+func (w *wtx) finish(at spot, top, old *record, nodes []node, v store.Verification) (store.Receipt, error) {
+	t := at.tree
+	gone, goneKeys := t.gone(at.ord)
+	tenants := slices.Clone(gone)
+	for i := range nodes {
+		tenants = append(tenants, nodes[i].ID)
+	}
+	p := *top.Purge
+	last := nodes[len(nodes)-1]
+	last.record = old
+	nodes = append(slices.Clone(nodes[:len(nodes)-1]), last)
+	removed, err := w.entomb(at, top, nodes, v.At, false)
+	if err != nil {
+		return store.Receipt{}, err
+	}
+	removed.SubTenants = int64(len(nodes) - 1)
+	p.Deleted = p.Deleted.Plus(removed)
+	done := *top
+	done.Purge = &p
+
+	remaining, err := w.sweep(at, nodes, goneKeys)
+	if err != nil {
+		return store.Receipt{}, err
+	}
+	if remaining != (store.Counts{}) {
+		return store.Receipt{}, store.Errorf(store.Internal, "tenant %q: %+v remain after everything was removed", top.ID, remaining)
+	}
+	r := store.NewReceipt(&done.Tenant, tenants, remaining, v.At)
+	ref, err := w.audit(store.Entry{
+		At: store.Timestamp{Time: v.At}, Actor: p.ClaimedBy, Action: store.ActionPurge, TenantID: top.ID,
+		FromStatus: store.StatusPurging, ToStatus: store.StatusDeleted,
+		FromVersion: top.Version, ToVersion: top.Version + 1, Counts: &p.Deleted,
+		Detail: map[string]string{"purge": p.PurgeID, "receiptSha256": r.Digest()},
+	})
+	if err != nil {
+		return store.Receipt{}, err
+	}
+	r.Audit = ref
+	b, err := json.Marshal(r)
+	if err != nil {
+		return store.Receipt{}, fmt.Errorf("encode receipt: %w", err)
+	}
+	return r, w.put(bucketReceipts, []byte(top.ID), b)
+}
+
+// sweep removes what holds the subtree together, a whole tree's bucket for one,
+// and counts what of its resources can still be read.
+func (w *wtx) sweep(at spot, nodes []node, goneKeys [][]byte) (store.Counts, error) {
+	t := at.tree
+	w.writes++
+	if at.isRoot() {
+		if err := t.trees.DeleteBucket(segmentName(t.num, 0)); err != nil {
+			return store.Counts{}, fmt.Errorf("drop tree %d: %w", t.num, err)
+		}
+		left := tally{}
+		lo, hi := allResources()
+		prefix := binary.BigEndian.AppendUint64(nil, t.num)
+		c := t.trees.Cursor()
+		for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
+			if err := scanBucket(t.trees.Bucket(k), lo, hi, left); err != nil {
+				return store.Counts{}, err
+			}
+		}
+		return left.sum(), nil
+	}
+	for _, k := range goneKeys {
+		if err := t.b.Delete(k); err != nil {
+			return store.Counts{}, fmt.Errorf("forget a removed tenant: %w", err)
+		}
+	}
+	if err := t.save(); err != nil {
+		return store.Counts{}, err
+	}
+	fresh, err := openTree(w.tx, t.num)
+	if err != nil {
+		return store.Counts{}, err
+	}
+	left := tally{}
+	for _, r := range ranges(at, nodes) {
+		if err := fresh.scan(r.lo, r.hi, left); err != nil {
+			return store.Counts{}, err
+		}
+	}
+	return left.sum(), nil
+}
+
+// Finish implements [store.Store].
+func (s *Store) Finish(ctx context.Context, tok store.Token, v store.Verification) (store.Receipt, error) {
+	var out store.Receipt
+	err := s.write(ctx, background, func(w *wtx) error {
+		at, top, err := w.fenced(tok)
+		if err != nil {
+			return err
+		}
+		if v.Remaining != (store.Counts{}) {
+			return store.Errorf(store.Precondition, "tenant %q: %+v remain in other systems", tok.TenantID, v.Remaining)
+		}
+		nodes, err := at.tree.subtree(at.ord)
+		if err != nil {
+			return err
+		}
+		_, many, err := at.tree.left(at, nodes)
+		if err != nil {
+			return err
+		}
+		if many || len(nodes) > inlineTenants {
+			return store.Errorf(store.Precondition, "tenant %q: more is left than one transaction removes; erase first", tok.TenantID)
+		}
+		out, err = w.finish(at, top, top, nodes, v)
+		return err
+	})
+	if err != nil {
+		return store.Receipt{}, err
+	}
+	return out, nil
+}
