@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -68,7 +67,9 @@ type Store struct {
 	loopDone chan struct{}
 	closed   sync.Once
 	closeErr error
-	failed   atomic.Pointer[failure]
+	failOnce sync.Once
+	failedCh chan struct{} // closed once failed is set
+	failed   error
 
 	// memMu guards what follows: the committed state in memory. The writer's
 	// goroutine alone changes it, and reads it without the lock.

@@ -63,7 +63,10 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{opt: opt, log: opt.Logger, db: db, held: held, path: path, wake: make(chan struct{}, 1), loopDone: make(chan struct{})}
+	s := &Store{
+		opt: opt, log: opt.Logger, db: db, held: held, path: path,
+		wake: make(chan struct{}, 1), loopDone: make(chan struct{}), failedCh: make(chan struct{}),
+	}
 	if err := guard(func() error { return db.View(s.load) }); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

@@ -277,21 +277,27 @@ func guard(fn func() error) (err error) {
 
 // fail makes the store refuse everything from now on.
 func (s *Store) fail(err error) {
-	first := s.failed.CompareAndSwap(nil, &failure{store.Errorf(store.Unavailable,
-		"the outcome of a write may be unknown and the store must be opened again: %w", err)})
-	if first {
+	s.failOnce.Do(func() {
+		s.failed = store.Errorf(store.Unavailable,
+			"the outcome of a write may be unknown and the store must be opened again: %w", err)
+		close(s.failedCh)
 		s.log.Error("store failed; it must be opened again", zap.Error(err))
-	}
+	})
 }
 
-// failure is the error of a store that has failed.
-type failure struct{ err error }
-
+// failure returns the error of a store that has failed, or nil.
 func (s *Store) failure() error {
-	if f := s.failed.Load(); f != nil {
-		return f.err
+	select {
+	case <-s.failedCh:
+		return s.failed
+	default:
+		return nil
 	}
-	return nil
 }
+
+// Failed is closed when a write failed in a way that leaves its outcome unknown.
+// From then on the store refuses everything; whoever owns it should close it
+// and open it again, best in a new process.
+func (s *Store) Failed() <-chan struct{} { return s.failedCh }
 
 func errClosed() error { return store.Errorf(store.Unavailable, "the store is closed") }
