@@ -7,8 +7,8 @@ import "time"
 type Limits struct {
 	// PerDay is a number of tenants; 0 is no bound.
 	PerDay int64
-	// PerDayShare is a share, 0 to 1, of all tenants known at the beginning of
-	// the 24 hours; 0 is no bound.
+	// PerDayShare is a share, 0 to 1, of all tenants: those that are kept and
+	// those that claims took in the 24 hours; 0 is no bound.
 	PerDayShare float64
 	// ShareFloor is what PerDayShare allows at the least.
 	ShareFloor int64
@@ -30,8 +30,8 @@ type ClaimRequest struct {
 	Limits    Limits
 	// Quota is that of the pass; nil for none.
 	Quota *Quota
-	// Ahead counts tenants as if claims before this one had taken them: a plan
-	// sets it, a claim leaves it 0.
+	// Ahead counts tenants as if claims before this one had taken them, from
+	// the quota too: a plan sets it for Assess, a claim leaves it 0.
 	Ahead int64
 
 	// Immediate overrules the dates, for a deletion that a person asked for.

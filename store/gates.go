@@ -49,7 +49,7 @@ type Gates struct {
 	Pause *Pause `json:"pause,omitempty"`
 	Halt  *Halt  `json:"halt,omitempty"`
 	// Allowance is how many tenants more than the limits allow a person let
-	// pass; a claim beyond a limit uses it up.
+	// pass; a claim uses up as many as it takes beyond a limit.
 	Allowance int64   `json:"allowance,omitempty"`
 	Import    *Import `json:"import,omitempty"`
 }

@@ -21,17 +21,33 @@ func NewQuota(limit int64) *Quota {
 // Reserving again for the same id replaces what it took before, so that a
 // transaction may be repeated.
 func (q *Quota) Reserve(id string, n int64) bool {
+	if q.Beyond(id, n) > 0 {
+		return false
+	}
+	q.Take(id, n)
+	return true
+}
+
+// Beyond returns how many of n tenants do not fit, beside what the claims of
+// other tenants took. It takes nothing.
+func (q *Quota) Beyond(id string, n int64) int64 {
 	if q == nil || q.max <= 0 {
-		return true
+		return 0
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	next := q.sum - q.taken[id] + n
-	if next > q.max {
-		return false
+	return min(max(q.sum-q.taken[id]+n-q.max, 0), n)
+}
+
+// Take takes n tenants for the claim of id, whether or not they fit.
+func (q *Quota) Take(id string, n int64) {
+	if q == nil || q.max <= 0 {
+		return
 	}
-	q.sum, q.taken[id] = next, n
-	return true
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.sum += n - q.taken[id]
+	q.taken[id] = n
 }
 
 // Release gives back what the claim of id took.

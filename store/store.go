@@ -63,9 +63,11 @@ type Store interface {
 	//     allowance of the gates does not cover it. The store halts in the same
 	//     transaction.
 	//
+	// A refused claim takes nothing from the quota.
+	//
 	// A descendant that is purging or failed by a claim of its own goes with
 	// this one, its counts included, unless an owner works on it: then the
-	// block is BlockPurging.
+	// block is BlockPurging. The claim is Resumed if such an owner vanished.
 	Claim(ctx context.Context, id string, req ClaimRequest) (Claim, error)
 	// Resume takes over a claimed tenant: an attempt after a failed one, or
 	// the work of an owner whose lease has ended or who closed the store. Gates

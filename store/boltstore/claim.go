@@ -85,35 +85,42 @@ func (d *decision) refuse(req *store.ClaimRequest, st *state) error {
 	return d.exceed(req, st)
 }
 
-// exceed returns the error of a limit that the claim would exceed.
+// exceed returns the error of a limit that the claim would exceed beyond what
+// the gates' allowance covers.
 func (d *decision) exceed(req *store.ClaimRequest, st *state) error {
 	n := int64(len(d.nodes))
-	hit := func(limit, format string, args ...any) error {
+	used := st.used(req.At)
+	known := st.kept + used
+	used += req.Ahead
+	var (
+		beyond int64 // how many of the n tenants no limit allows
+		limit  string
+		why    string
+	)
+	exceeds := func(name string, over int64, format string, args ...any) {
+		if over = min(max(over, 0), n); over > beyond {
+			beyond, limit, why = over, name, fmt.Sprintf(format, args...)
+		}
+	}
+	if most := req.Limits.PerDay; most > 0 {
+		exceeds("limits.perDay", used+n-most,
+			"%d tenants were taken in 24 h and %q takes %d more; at most %d may be", used, d.top.ID, n, most)
+	}
+	if share := req.Limits.PerDayShare; share > 0 {
+		most := max(int64(math.Floor(share*float64(known))), req.Limits.ShareFloor)
+		exceeds("limits.perDayShare", used+n-most,
+			"%d tenants were taken in 24 h and %q takes %d more; at most %d of %d may be", used, d.top.ID, n, most, known)
+	}
+	exceeds("limits.perPass", min(req.Quota.Beyond(d.top.ID, req.Ahead+n), n),
+		"%q takes %d tenants; one pass may take %d, others included", d.top.ID, n, req.Quota.Max())
+	// In a plan the claims ahead have used up some of the allowance, at the most
+	// as many as they are.
+	if beyond > max(st.gates.Allowance-req.Ahead, 0) {
 		d.limit = limit
-		return store.Errorf(store.Exhausted, "%s: %s", limit, fmt.Sprintf(format, args...))
+		return store.Errorf(store.Exhausted, "%s: %s", limit, why)
 	}
-	err := func() error {
-		used := st.used(req.At) + req.Ahead
-		if most := req.Limits.PerDay; most > 0 && used+n > most {
-			return hit("limits.perDay", "%d tenants were taken in 24 h and %q takes %d more; at most %d may be", used, d.top.ID, n, most)
-		}
-		if share := req.Limits.PerDayShare; share > 0 {
-			known := st.kept + st.used(req.At)
-			most := max(int64(math.Floor(share*float64(known))), req.Limits.ShareFloor)
-			if used+n > most {
-				return hit("limits.perDayShare", "%d tenants were taken in 24 h and %q takes %d more; at most %d of %d may be", used, d.top.ID, n, most, known)
-			}
-		}
-		if !req.Quota.Reserve(d.top.ID, n) {
-			return hit("limits.perPass", "%q takes %d tenants more than the %d that one pass may take", d.top.ID, n, req.Quota.Max())
-		}
-		return nil
-	}()
-	if err != nil && st.gates.Allowance-req.Ahead >= n {
-		d.allowance, d.limit = n, ""
-		return nil
-	}
-	return err
+	d.allowance = beyond
+	return nil
 }
 
 // state is what a decision needs to know of the store as a whole.
@@ -172,6 +179,7 @@ func (s *Store) Claim(ctx context.Context, id string, req store.ClaimRequest) (s
 		claim   store.Claim
 		refusal error
 	)
+	reserved := false
 	err := s.write(ctx, background, func(w *wtx) error {
 		claim, refusal = store.Claim{}, nil
 		d, err := decide(w.tx, id, &req, w.state())
@@ -182,6 +190,8 @@ func (s *Store) Claim(ctx context.Context, id string, req store.ClaimRequest) (s
 			refusal = d.refusal
 			return w.recordRefusal(d, &req)
 		}
+		req.Quota.Take(id, int64(len(d.nodes)))
+		reserved = true
 		claim, err = w.claim(d, &req)
 		return err
 	})
@@ -189,7 +199,9 @@ func (s *Store) Claim(ctx context.Context, id string, req store.ClaimRequest) (s
 		err = refusal
 	}
 	if err != nil {
-		req.Quota.Release(id)
+		if reserved {
+			req.Quota.Release(id)
+		}
 		return store.Claim{}, err
 	}
 	return claim, nil
@@ -245,7 +257,8 @@ func (w *wtx) claim(d *decision, req *store.ClaimRequest) (store.Claim, error) {
 		ClaimedAt: at, ClaimedBy: req.Actor.ID, Trigger: req.Trigger, Immediate: req.Immediate,
 		NextAttempt: at, Tenants: int64(len(d.nodes)), Planned: d.counts,
 	}
-	if err := w.absorb(d, p); err != nil {
+	resumed, err := w.absorb(d, req, p)
+	if err != nil {
 		return store.Claim{}, err
 	}
 	old := *d.top
@@ -292,7 +305,9 @@ func (w *wtx) claim(d *decision, req *store.ClaimRequest) (store.Claim, error) {
 	if err := d.at.tree.save(); err != nil {
 		return store.Claim{}, err
 	}
-	return store.Claim{Token: store.Token{TenantID: top.ID, Fence: p.Fence}, Tenant: top.Tenant, Tenants: ids}, nil
+	return store.Claim{
+		Token: store.Token{TenantID: top.ID, Fence: p.Fence}, Tenant: top.Tenant, Tenants: ids, Resumed: resumed,
+	}, nil
 }
 
 // fitsOne reports whether one transaction can remove the subtree.
@@ -308,8 +323,8 @@ func (d *decision) fitsOne() bool {
 }
 
 // absorb adds the progress of claims of descendants to the one that takes them
-// along.
-func (w *wtx) absorb(d *decision, p *store.Progress) error {
+// along. It reports whether one of their owners vanished in the midst of work.
+func (w *wtx) absorb(d *decision, req *store.ClaimRequest, p *store.Progress) (resumed bool, err error) {
 	for i := range d.nodes {
 		n := &d.nodes[i]
 		q := n.Purge
@@ -318,7 +333,9 @@ func (w *wtx) absorb(d *decision, p *store.Progress) error {
 		}
 		p.Planned = p.Planned.Plus(q.Deleted)
 		p.Deleted = p.Deleted.Plus(q.Deleted)
-		p.CountsInexact = p.CountsInexact || q.CountsInexact
+		lapsed := !q.LeaseEnd.IsZero()
+		resumed = resumed || lapsed
+		p.CountsInexact = p.CountsInexact || q.CountsInexact || lapsed && !req.Inline
 		for name, c := range q.Targets {
 			if p.Targets == nil {
 				p.Targets = map[string]store.Counts{}
@@ -327,10 +344,10 @@ func (w *wtx) absorb(d *decision, p *store.Progress) error {
 		}
 		w.writes++
 		if err := d.at.tree.moveGone(n.ord, d.at.ord); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return resumed, nil
 }
 
 // Resume implements [store.Store].

@@ -4,20 +4,21 @@ import (
 	"context"
 	"reflect"
 
+	bolt "go.etcd.io/bbolt"
+
 	"github.com/tenantpurge/purger/store"
 )
 
 // Gates implements [store.Store].
 func (s *Store) Gates(ctx context.Context) (store.Gates, error) {
-	if err := ctx.Err(); err != nil {
-		return store.Gates{}, store.Errorf(store.Unavailable, "withdrawn: %w", err)
-	}
-	if err := s.failure(); err != nil {
-		return store.Gates{}, err
-	}
 	s.memMu.Lock()
 	defer s.memMu.Unlock()
-	return s.gates, nil
+	var g store.Gates
+	err := s.view(ctx, func(*bolt.Tx) error {
+		g = s.gates
+		return nil
+	})
+	return g, err
 }
 
 // ChangeGates implements [store.Store].

@@ -56,8 +56,8 @@ func (s *Store) Compare(ctx context.Context, b store.Batch) (store.Imported, err
 		inBatch := make(map[string]store.Outcome, len(b.Tenants))
 		open := newOpened(tx)
 		for i := range b.Tenants {
-			t := &b.Tenants[i]
-			o, err := compareTenant(open, t, inBatch)
+			t := trimmed(&b.Tenants[i])
+			o, err := compareTenant(open, &t, inBatch)
 			if err != nil {
 				return err
 			}
@@ -189,26 +189,34 @@ func importable(t *store.Tenant, o store.Origin) (store.Tenant, error) {
 	if err := t.Validate(); err != nil {
 		return store.Tenant{}, err
 	}
-	n := *t
+	n := trimmed(t)
 	n.Version, n.Block, n.Purge = 1, nil, nil
 	n.UpdatedAt = store.Trim(o.At)
 	if n.CreatedAt.IsZero() {
 		n.CreatedAt = n.UpdatedAt
 	}
-	n.CreatedAt, n.DisabledAt = store.Trim(n.CreatedAt), store.Trim(n.DisabledAt)
-	n.EstimatedPurgeDate = store.Trim(n.EstimatedPurgeDate)
-	if n.Hold != nil {
-		h := *n.Hold
+	if h := n.Hold; h != nil {
 		if h.Since.IsZero() {
 			h.Since = n.UpdatedAt
 		}
 		if h.Actor == (store.Actor{}) {
 			h.Actor = o.Actor
 		}
+	}
+	return n, nil
+}
+
+// trimmed returns a copy with all times cut to milliseconds.
+func trimmed(t *store.Tenant) store.Tenant {
+	n := *t
+	n.CreatedAt, n.DisabledAt = store.Trim(n.CreatedAt), store.Trim(n.DisabledAt)
+	n.EstimatedPurgeDate = store.Trim(n.EstimatedPurgeDate)
+	if n.Hold != nil {
+		h := *n.Hold
 		h.Since, h.Until = store.Trim(h.Since), store.Trim(h.Until)
 		n.Hold = &h
 	}
-	return n, nil
+	return n
 }
 
 // importBatch writes what is new of a batch.

@@ -71,8 +71,14 @@ func (s *Store) Stats(ctx context.Context, now time.Time) (store.Stats, error) {
 		if k, _ := c.First(); len(k) > 8 && binary.BigEndian.Uint64(k) <= at {
 			st.OldestDue = fromMillis(binary.BigEndian.Uint64(k))
 		}
-		if k, _ := c.Seek(seqKey(at + 1)); len(k) > 8 {
-			st.NextPurge = fromMillis(binary.BigEndian.Uint64(k))
+		for _, name := range [][]byte{bucketDue, bucketBlocked} {
+			k, _ := tx.Bucket(name).Cursor().Seek(seqKey(at + 1))
+			if len(k) <= 8 {
+				continue
+			}
+			if next := fromMillis(binary.BigEndian.Uint64(k)); st.NextPurge.IsZero() || next.Before(st.NextPurge) {
+				st.NextPurge = next
+			}
 		}
 		stats := tx.DB().Stats()
 		st.Size = store.FileStats{

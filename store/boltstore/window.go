@@ -101,7 +101,7 @@ func (w *window) load(tx *bolt.Tx) error {
 		if len(k) != 8 || len(v) != 8 {
 			return store.Errorf(store.Internal, "an entry of bucket window is damaged")
 		}
-		w.entries = append(w.entries, taken{binary.BigEndian.Uint64(k), binary.BigEndian.Uint64(v)})
+		w.add(binary.BigEndian.Uint64(k), binary.BigEndian.Uint64(v))
 		return nil
 	})
 }
