@@ -75,15 +75,20 @@ func (s *Scheduler) begin() error {
 }
 
 // startUp asks for a pass when there is something to do for one: a tenant that
-// is due, or a purge that an earlier process left unfinished.
+// is due or was blocked, or a purge that an earlier process left unfinished.
 func (s *Scheduler) startUp(ctx context.Context) error {
 	stats, err := s.store.Stats(ctx, s.wall())
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("look for due tenants at start-up: %w", err)
 	}
 	unfinished := stats.Tenants[store.StatusPurging]
-	if stats.Due > 0 || unfinished > 0 {
-		s.log.Info("purge pass at start-up", zap.Int64("due", stats.Due), zap.Int64("unfinished", unfinished))
+	// What stood in a tenant's way may have ended while nobody looked.
+	var blocked int64
+	for _, n := range stats.Blocked {
+		blocked += n
+	}
+	if stats.Due > 0 || unfinished > 0 || blocked > 0 {
+		s.log.Info("purge pass at start-up", zap.Int64("due", stats.Due), zap.Int64("blocked", blocked), zap.Int64("unfinished", unfinished))
 		s.Trigger(purge.TriggerStartup)
 	}
 	return nil

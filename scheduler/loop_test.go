@@ -48,6 +48,7 @@ func TestRun_BeginsWithAPassWhenThereIsSomethingToDo(t *testing.T) {
 		want  []run
 	}{
 		{"due", store.Stats{Due: 1}, []run{{purge.TriggerStartup, bubbleStart}}},
+		{"blocked when it was last looked at", store.Stats{Blocked: map[store.BlockReason]int64{store.BlockHold: 1}}, []run{{purge.TriggerStartup, bubbleStart}}},
 		{"left unfinished", store.Stats{Tenants: map[store.Status]int64{store.StatusPurging: 1}}, []run{{purge.TriggerStartup, bubbleStart}}},
 		{"nothing", store.Stats{
 			Tenants: map[store.Status]int64{store.StatusActive: 5, store.StatusDisabled: 2, store.StatusFailed: 1},
