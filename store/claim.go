@@ -33,6 +33,13 @@ type ClaimRequest struct {
 	// Ahead counts tenants as if claims before this one had taken them, from
 	// the quota too: a plan sets it for Assess, a claim leaves it 0.
 	Ahead int64
+	// BeyondAhead is how many of those are beyond a limit, see
+	// [Assessment.Beyond].
+	BeyondAhead int64
+	// Queued, unless nil, is called by Claim once its place among claims is
+	// fixed: one that is made after the call is decided later. It is not called
+	// when the claim is refused before that.
+	Queued func()
 
 	// Immediate overrules the dates, for a deletion that a person asked for.
 	Immediate bool
@@ -74,6 +81,9 @@ type Assessment struct {
 	// Counts is what the store holds of the subtree; resources in other
 	// systems are not in it.
 	Counts Counts
+	// Beyond is how many of the tenants no limit allows; the gates' allowance
+	// covers them.
+	Beyond int64
 	// Refusal is the error that [Store.Claim] would return, nil when it would
 	// succeed: *BlockedError, *GateError or *Error.
 	Refusal error

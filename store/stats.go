@@ -27,7 +27,7 @@ type Stats struct {
 // that is not a file.
 type FileStats struct {
 	Size     int64 // of the file
-	Free     int64 // of pages that are free for use
+	Free     int64 // of it that is free for use
 	Freelist int64 // that the list of free pages takes
 }
 

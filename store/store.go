@@ -10,9 +10,10 @@ import (
 // concurrent use.
 //
 // Every method returns an error with a [Code]. Beside those named at a method,
-// any may return [Unavailable] (the store is closed, its disk is full or it
-// could not be written: the change may or may not be there, and the store takes
-// no more of them until it is opened again), [Internal] (a defect or a corrupt
+// any may return [Unavailable] (the store is closed; [CheckClock] refuses the
+// instant of a change; its disk is full or it could not be written: the change
+// may or may not be there, and the store takes no more of them until it is
+// opened again), [Internal] (a defect or a corrupt
 // store) and, wrapped, the error of ctx. A context that ends while a change
 // waits for its turn withdraws it; one that ends later does not undo it.
 //

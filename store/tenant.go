@@ -136,6 +136,8 @@ func (t *Tenant) CheckDate() error {
 	switch {
 	case t.DisabledAt.IsZero():
 		return Errorf(Invalid, "tenant %q is disabled without disabledAt", t.ID).At("disabledAt")
+	case t.DisabledAt.Before(minTime) || t.DisabledAt.After(maxTime):
+		return Errorf(Invalid, "tenant %q: disabledAt %s is out of range", t.ID, FormatTime(t.DisabledAt)).At("disabledAt")
 	case t.PurgeAfterDays < 1 || t.PurgeAfterDays > 3650:
 		return Errorf(Invalid, "tenant %q: purgeAfterDays %d is out of range", t.ID, t.PurgeAfterDays).At("purgeAfterDays")
 	case !t.EstimatedPurgeDate.Equal(PurgeDate(t.DisabledAt, t.PurgeAfterDays)):

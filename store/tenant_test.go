@@ -139,6 +139,9 @@ func TestTenant_G1_CheckDateFindsEveryUnsoundDate(t *testing.T) {
 		spoil func(*store.Tenant)
 	}{
 		{"disabledAt", func(t *store.Tenant) { t.DisabledAt = time.Time{} }},
+		{"disabledAt", func(t *store.Tenant) { disabledAt(t, time.Date(1970, 1, 1, 23, 59, 59, 0, time.UTC)) }},
+		{"disabledAt", func(t *store.Tenant) { disabledAt(t, time.Date(1, 1, 2, 0, 0, 0, 0, time.UTC)) }},
+		{"disabledAt", func(t *store.Tenant) { disabledAt(t, time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)) }},
 		{"purgeAfterDays", func(t *store.Tenant) { t.PurgeAfterDays = 0 }},
 		{"purgeAfterDays", func(t *store.Tenant) { t.PurgeAfterDays = -10 }},
 		{"purgeAfterDays", func(t *store.Tenant) { t.PurgeAfterDays = 3651 }},
@@ -152,6 +155,11 @@ func TestTenant_G1_CheckDateFindsEveryUnsoundDate(t *testing.T) {
 		wantInvalid(t, bad.CheckDate(), c.field)
 		wantInvalid(t, bad.Validate(), c.field)
 	}
+}
+
+// disabledAt gives t a grace period of 10 days from an instant on.
+func disabledAt(t *store.Tenant, at time.Time) {
+	t.DisabledAt, t.PurgeAfterDays, t.EstimatedPurgeDate = at, 10, store.PurgeDate(at, 10)
 }
 
 func TestTenant_Validate(t *testing.T) {

@@ -25,6 +25,16 @@ func Trim(t time.Time) time.Time {
 	return time.UnixMilli(t.UnixMilli()).UTC()
 }
 
+// CheckClock returns an [Unavailable] error for an instant that only a broken
+// clock reads. Nothing may be changed by it: a machine whose clock begins at
+// 1970 would promise dates that have come as soon as the clock is right.
+func CheckClock(now time.Time) error {
+	if now.Before(minTime) || now.After(maxTime) {
+		return Errorf(Unavailable, "the clock reads %s, which cannot be; set it right and try again", now.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
 // FormatTime renders t in [TimeFormat], and a zero time as "".
 func FormatTime(t time.Time) string {
 	if t.IsZero() {

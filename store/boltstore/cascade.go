@@ -36,7 +36,7 @@ func (w *wtx) progress(at spot, old *record, p *store.Progress) error {
 
 // Record implements [store.Store].
 func (s *Store) Record(ctx context.Context, tok store.Token, a store.Advance) error {
-	return s.write(ctx, background, func(w *wtx) error {
+	return s.writeAt(ctx, background, a.At, func(w *wtx) error {
 		at, old, err := w.fenced(tok)
 		if err != nil {
 			return err
@@ -61,7 +61,7 @@ func (s *Store) Record(ctx context.Context, tok store.Token, a store.Advance) er
 // Postpone implements [store.Store].
 func (s *Store) Postpone(ctx context.Context, tok store.Token, f store.Failure) (store.Tenant, error) {
 	var after store.Tenant
-	err := s.write(ctx, background, func(w *wtx) error {
+	err := s.writeAt(ctx, background, f.At, func(w *wtx) error {
 		at, old, err := w.fenced(tok)
 		if err != nil {
 			return err
@@ -114,7 +114,7 @@ func clipError(s string) string {
 
 // Yield implements [store.Store].
 func (s *Store) Yield(ctx context.Context, tok store.Token, at time.Time) error {
-	return s.write(ctx, background, func(w *wtx) error {
+	return s.writeAt(ctx, background, at, func(w *wtx) error {
 		sp, old, err := w.fenced(tok)
 		if err != nil {
 			return err

@@ -30,6 +30,7 @@ type decision struct {
 	refusal error
 	block   *store.Block // set with a refusal by a block
 	limit   string       // set with a refusal by a limit
+	why     string       // how the limit was hit
 	// allowance is how much of the gates' allowance the claim uses up.
 	allowance int64
 }
@@ -113,10 +114,8 @@ func (d *decision) exceed(req *store.ClaimRequest, st *state) error {
 	}
 	exceeds("limits.perPass", min(req.Quota.Beyond(d.top.ID, req.Ahead+n), n),
 		"%q takes %d tenants; one pass may take %d, others included", d.top.ID, n, req.Quota.Max())
-	// In a plan the claims ahead have used up some of the allowance, at the most
-	// as many as they are.
-	if beyond > max(st.gates.Allowance-req.Ahead, 0) {
-		d.limit = limit
+	if beyond > 0 && beyond > st.gates.Allowance-req.BeyondAhead {
+		d.limit, d.why = limit, why
 		return store.Errorf(store.Exhausted, "%s: %s", limit, why)
 	}
 	d.allowance = beyond
@@ -155,7 +154,7 @@ func (s *Store) Assess(ctx context.Context, id string, req store.ClaimRequest) (
 		}
 		a = store.Assessment{
 			Tenant: d.top.Tenant, Tenants: int64(len(d.nodes)),
-			Counts: d.counts.Plus(absorbed(d)), Refusal: d.refusal,
+			Counts: d.counts.Plus(absorbed(d)), Beyond: d.allowance, Refusal: d.refusal,
 		}
 		return nil
 	})
@@ -180,7 +179,10 @@ func (s *Store) Claim(ctx context.Context, id string, req store.ClaimRequest) (s
 		refusal error
 	)
 	reserved := false
-	err := s.write(ctx, background, func(w *wtx) error {
+	if err := store.CheckClock(req.At); err != nil {
+		return store.Claim{}, err
+	}
+	err := s.writeQueued(ctx, background, req.Queued, func(w *wtx) error {
 		claim, refusal = store.Claim{}, nil
 		d, err := decide(w.tx, id, &req, w.state())
 		if err != nil {
@@ -212,11 +214,11 @@ func (w *wtx) recordRefusal(d *decision, req *store.ClaimRequest) error {
 	at := store.Timestamp{Time: req.At}
 	if d.limit != "" {
 		g := w.gates
-		g.Halt = &store.Halt{Limit: d.limit, Detail: d.refusal.Error(), Since: store.Timestamp{Time: store.Trim(req.At)}}
+		g.Halt = &store.Halt{Limit: d.limit, Detail: d.why, Since: store.Timestamp{Time: store.Trim(req.At)}}
 		w.setGates(g)
 		_, err := w.audit(store.Entry{
 			At: at, Actor: req.Actor.ID, Action: store.ActionHalt, TenantID: d.top.ID,
-			Detail: map[string]string{"limit": d.limit, "why": d.refusal.Error()},
+			Detail: map[string]string{"limit": d.limit, "why": d.why},
 		})
 		return err
 	}
@@ -353,7 +355,7 @@ func (w *wtx) absorb(d *decision, req *store.ClaimRequest, p *store.Progress) (r
 // Resume implements [store.Store].
 func (s *Store) Resume(ctx context.Context, id string, req store.ClaimRequest) (store.Claim, error) {
 	var claim store.Claim
-	err := s.write(ctx, background, func(w *wtx) error {
+	err := s.writeAt(ctx, background, req.At, func(w *wtx) error {
 		at, old, err := find(w.tx, id)
 		if err != nil {
 			return err

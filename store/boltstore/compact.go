@@ -13,8 +13,12 @@ import (
 	"github.com/tenantpurge/purger/store"
 )
 
-// compactTx bounds the bytes of one transaction of a compaction.
-const compactTx = 4 << 20
+// A compaction writes transactions of compactTx bytes to a file that grows in
+// steps of compactAlloc bytes.
+const (
+	compactTx    = 4 << 20
+	compactAlloc = 64 << 10
+)
 
 // Compact implements [store.Compacter]: it copies what is live into a new file,
 // makes that durable and gives it the store's name.
@@ -85,7 +89,10 @@ func (s *Store) copyLive(ctx context.Context, name string) (*bolt.DB, os.FileInf
 	if err != nil {
 		return nil, nil, err
 	}
-	dst.NoSync = true // one sync at the end is enough: a torn copy is thrown away
+	// One sync at the end is enough: a torn copy is thrown away. The file grows
+	// by little, so that it has no more than it needs.
+	alloc := dst.AllocSize
+	dst.NoSync, dst.NoGrowSync, dst.AllocSize = true, true, compactAlloc
 	err = guard(func() error { return bolt.Compact(dst, s.db, compactTx) })
 	if err == nil {
 		err = dst.Update(func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Delete(keyErased) })
@@ -99,7 +106,7 @@ func (s *Store) copyLive(ctx context.Context, name string) (*bolt.DB, os.FileInf
 	if err != nil {
 		return nil, nil, errors.Join(err, dst.Close())
 	}
-	dst.NoSync = false
+	dst.NoSync, dst.NoGrowSync, dst.AllocSize = false, false, alloc
 	return dst, held, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/tenantpurge/purger/store"
 	"github.com/tenantpurge/purger/store/boltstore"
@@ -13,10 +14,23 @@ import (
 
 // The whole contract of package store, on a file.
 func TestConformance(t *testing.T) {
-	storetest.Run(t, storetest.Harness{
+	storetest.Run(t, harness(boltstore.Options{}))
+}
+
+// The same with transactions as small as they get: what fits one by default is
+// done in many steps.
+func TestConformance_SmallTransactions(t *testing.T) {
+	storetest.Run(t, harness(boltstore.Options{TxTarget: time.Nanosecond}))
+}
+
+func harness(opt boltstore.Options) storetest.Harness {
+	return storetest.Harness{
 		Open: func(t testing.TB, dir string) store.Store {
 			t.Helper()
-			s, err := boltstore.Open(context.WithoutCancel(t.Context()), boltstore.Options{Dir: dir})
+			opt := opt
+			opt.Dir = dir
+			// The store may be opened for the check after the end of a case.
+			s, err := boltstore.Open(context.WithoutCancel(t.Context()), opt)
 			if err != nil {
 				t.Fatalf("Open: %v", err)
 			}
@@ -28,5 +42,5 @@ func TestConformance(t *testing.T) {
 				t.Fatalf("write the backup: %v", err)
 			}
 		},
-	})
+	}
 }

@@ -11,7 +11,7 @@ import (
 // Erase implements [store.Store].
 func (s *Store) Erase(ctx context.Context, tok store.Token, at time.Time, lease time.Duration) (store.Erased, error) {
 	var out store.Erased
-	err := s.write(ctx, background, func(w *wtx) error {
+	err := s.writeAt(ctx, background, at, func(w *wtx) error {
 		out = store.Erased{}
 		sp, old, err := w.fenced(tok)
 		if err != nil {

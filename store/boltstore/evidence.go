@@ -65,7 +65,7 @@ func (s *Store) RecordRun(ctx context.Context, r store.Run) error {
 	if err != nil {
 		return fmt.Errorf("encode a pass: %w", err)
 	}
-	return s.write(ctx, background, func(w *wtx) error {
+	return s.writeAt(ctx, background, r.FinishedAt.Time, func(w *wtx) error {
 		b := w.tx.Bucket(bucketRuns)
 		seq, err := b.NextSequence()
 		if err != nil {

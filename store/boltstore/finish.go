@@ -207,7 +207,7 @@ func (w *wtx) sweep(at spot, nodes []node, goneKeys [][]byte) (store.Counts, err
 // Finish implements [store.Store].
 func (s *Store) Finish(ctx context.Context, tok store.Token, v store.Verification) (store.Receipt, error) {
 	var out store.Receipt
-	err := s.write(ctx, background, func(w *wtx) error {
+	err := s.writeAt(ctx, background, v.At, func(w *wtx) error {
 		at, top, err := w.fenced(tok)
 		if err != nil {
 			return err

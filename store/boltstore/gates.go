@@ -24,7 +24,7 @@ func (s *Store) Gates(ctx context.Context) (store.Gates, error) {
 // ChangeGates implements [store.Store].
 func (s *Store) ChangeGates(ctx context.Context, c store.GateChange, o store.Origin) (store.Gates, error) {
 	var after store.Gates
-	err := s.write(ctx, foreground, func(w *wtx) error {
+	err := s.writeAt(ctx, foreground, o.At, func(w *wtx) error {
 		g := w.gates
 		detail, err := c.Apply(&g, o)
 		if err != nil {

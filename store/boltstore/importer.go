@@ -169,7 +169,7 @@ func (s *Store) ImportBatch(ctx context.Context, b store.Batch, o store.Origin) 
 		}
 	}
 	var out store.Imported
-	err = s.write(ctx, background, func(w *wtx) error {
+	err = s.writeAt(ctx, background, o.At, func(w *wtx) error {
 		out = store.Imported{
 			Tenants: make([]store.Outcome, len(tenants)), Resources: make([]store.Outcome, len(b.Resources)),
 		}

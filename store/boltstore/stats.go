@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"os"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -80,10 +81,15 @@ func (s *Store) Stats(ctx context.Context, now time.Time) (store.Stats, error) {
 				st.NextPurge = next
 			}
 		}
+		info, err := os.Stat(s.path)
+		if err != nil {
+			return store.Errorf(store.Unavailable, "look at the store's file: %w", err)
+		}
 		stats := tx.DB().Stats()
+		pages := int64(stats.FreePageN+stats.PendingPageN) * int64(tx.DB().Info().PageSize)
 		st.Size = store.FileStats{
-			Size:     tx.Size(),
-			Free:     int64(stats.FreePageN+stats.PendingPageN) * int64(tx.DB().Info().PageSize),
+			Size:     info.Size(),
+			Free:     pages + max(info.Size()-tx.Size(), 0),
 			Freelist: int64(stats.FreelistInuse),
 		}
 		return nil

@@ -19,7 +19,7 @@ func (s *Store) Create(ctx context.Context, t store.Tenant, o store.Origin) (sto
 	if err := r.Validate(); err != nil {
 		return store.Tenant{}, err
 	}
-	err := s.write(ctx, foreground, func(w *wtx) error {
+	err := s.writeAt(ctx, foreground, o.At, func(w *wtx) error {
 		if err := w.idIsFree(r.ID); err != nil {
 			return err
 		}

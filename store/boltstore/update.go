@@ -10,7 +10,7 @@ import (
 // Update implements [store.Store].
 func (s *Store) Update(ctx context.Context, id string, up store.Update) (store.Tenant, error) {
 	var after store.Tenant
-	err := s.write(ctx, foreground, func(w *wtx) error {
+	err := s.writeAt(ctx, foreground, up.At, func(w *wtx) error {
 		at, old, err := find(w.tx, id)
 		if err != nil {
 			return err

@@ -48,8 +48,22 @@ type op struct {
 	done  chan error // buffered
 }
 
+// writeAt is write for a change that is made at an instant.
+func (s *Store) writeAt(ctx context.Context, c class, at time.Time, run func(*wtx) error) error {
+	if err := store.CheckClock(at); err != nil {
+		return err
+	}
+	return s.write(ctx, c, run)
+}
+
 // write queues a change and waits until it is durable.
 func (s *Store) write(ctx context.Context, c class, run func(*wtx) error) error {
+	return s.writeQueued(ctx, c, nil, run)
+}
+
+// writeQueued is write that calls queued, unless it is nil, once the change has
+// its place among others of its class.
+func (s *Store) writeQueued(ctx context.Context, c class, queued func(), run func(*wtx) error) error {
 	if err := ctx.Err(); err != nil {
 		return store.Errorf(store.Unavailable, "withdrawn: %w", err)
 	}
@@ -64,6 +78,9 @@ func (s *Store) write(ctx context.Context, c class, run func(*wtx) error) error 
 	select {
 	case s.wake <- struct{}{}:
 	default:
+	}
+	if queued != nil {
+		queued()
 	}
 	select {
 	case err := <-o.done:
