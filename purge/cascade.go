@@ -1,0 +1,244 @@
+package purge
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+// idleSteps is how many steps in a row may remove nothing and yet ask for
+// more. It tells "no progress" from "slow".
+const idleSteps = 3
+
+// cascade is the work on one claim.
+type cascade struct {
+	e     *Engine
+	s     *settings
+	claim store.Claim
+	// again says that the claim was resumed, not made.
+	again bool
+	// inDoubt says that an earlier attempt may have sent what this one sends,
+	// and not seen the answer.
+	inDoubt bool
+
+	mu       sync.Mutex
+	deleted  store.Counts // on record
+	recorded time.Time    // the last sign of life
+	failed   failures
+	broken   error // why nothing more may be written; a *storeError
+}
+
+func (e *Engine) newCascade(s *settings, c store.Claim, again bool) *cascade {
+	w := &cascade{e: e, s: s, claim: c, again: again, inDoubt: c.Resumed}
+	if p := c.Tenant.Purge; p != nil {
+		w.deleted = p.Deleted
+		w.inDoubt = w.inDoubt || p.CountsInexact
+	}
+	return w
+}
+
+// run carries out the claim. Its error is errStopped, a *storeError, or the
+// failures of targets. Once begun, a call ends even when ctx does.
+func (w *cascade) run(ctx context.Context) (store.Receipt, error) {
+	if len(w.e.targets) > 0 {
+		if err := w.targets(ctx); err != nil {
+			return store.Receipt{}, err
+		}
+	}
+	if err := w.erase(ctx); err != nil {
+		return store.Receipt{}, err
+	}
+	v := store.Verification{At: time.Now()}
+	for _, t := range w.e.targets {
+		v.Targets = append(v.Targets, t.name)
+	}
+	r, err := w.e.store.Finish(context.WithoutCancel(ctx), w.claim.Token, v)
+	if err != nil {
+		return store.Receipt{}, &storeError{err}
+	}
+	return r, nil
+}
+
+// targets empties and verifies all targets.
+func (w *cascade) targets(ctx context.Context) error {
+	release := w.keepLease(ctx)
+	defer release()
+	if p := w.claim.Tenant.Purge; w.claim.Resumed && (p == nil || !p.CountsInexact) {
+		// Whoever had the claim may have died between a call and its record.
+		if err := w.record(ctx, store.Advance{Inexact: true}); err != nil {
+			return err
+		}
+	}
+	for _, step := range []func(context.Context) error{w.plan, w.remove, w.verify} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// plan counts what there is to remove, once in the life of a claim: a target
+// that has an entry in the progress was counted before.
+func (w *cascade) plan(ctx context.Context) error {
+	return w.each(func(*target) bool { return true }, func(t *target) error {
+		if w.planned(t) {
+			return nil
+		}
+		n, err := w.e.countAll(ctx, w.s, t, w.claim.Tenants, func() error { return w.proceed(ctx) })
+		if err != nil {
+			return err
+		}
+		return w.record(ctx, store.Advance{Target: t.name, Planned: n})
+	})
+}
+
+// planned reports whether an earlier attempt counted the target. What a new
+// claim knows of targets is from claims of descendants that it took over.
+func (w *cascade) planned(t *target) bool {
+	p := w.claim.Tenant.Purge
+	if p == nil || !w.again {
+		return false
+	}
+	_, ok := p.Targets[t.name]
+	return ok
+}
+
+// remove goes through the kinds in the order of G3, in each kind through the
+// targets side by side, in each target through the tenants from the deepest.
+// What fails is left out for the rest of the attempt, the others go on (G11): a
+// kind that failed in a target, and a target that could not be counted.
+func (w *cascade) remove(ctx context.Context) error {
+	uncounted := map[string]bool{}
+	for _, f := range w.failed {
+		uncounted[f.target] = true
+	}
+	for _, kind := range store.Kinds() {
+		err := w.each(func(t *target) bool { return t.kinds[kind] && !uncounted[t.name] }, func(t *target) error {
+			for _, id := range w.claim.Tenants {
+				if err := w.removeKind(ctx, t, kind, id); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if len(w.failed) > 0 {
+		return w.failed
+	}
+	return nil
+}
+
+// removeKind removes all resources of one kind of one tenant from a target, in
+// bounded steps, and records each.
+func (w *cascade) removeKind(ctx context.Context, t *target, kind store.Kind, tenantID string) error {
+	r := Request{TenantID: tenantID, Kind: kind, Limit: w.s.Batch, Resumed: w.inDoubt}
+	for idle := 0; ; {
+		if err := w.proceed(ctx); err != nil {
+			return err
+		}
+		did, err := call(ctx, w.e, t, opPurge, w.s.CallTimeout, func(ctx context.Context) (Removed, error) {
+			return t.Purge(ctx, r)
+		})
+		if did.Deleted < 0 {
+			did.Deleted, err = 0, store.Errorf(store.Internal, "target %s removed %d", t.name, did.Deleted)
+		}
+		a := store.Advance{Target: t.name, Inexact: answerLost(err)}
+		a.Deleted.Add(kind, did.Deleted)
+		if did.Deleted > 0 || a.Inexact {
+			if err := w.record(ctx, a); err != nil {
+				return err
+			}
+			w.e.metrics.ResourcesPurged(t.name, a.Deleted)
+		}
+		switch {
+		case err != nil:
+			return &failure{t.name, kind, err}
+		case !did.More:
+			return nil
+		case did.Deleted > 0:
+			idle = 0
+		default:
+			if idle++; idle == idleSteps {
+				return &failure{t.name, kind, store.Errorf(store.Internal,
+					"no progress: %d calls removed nothing and said that there is more", idle)}
+			}
+		}
+	}
+}
+
+// verify counts every target independently of what it said to have removed
+// (G6).
+func (w *cascade) verify(ctx context.Context) error {
+	err := w.each(func(*target) bool { return true }, func(t *target) error {
+		left, err := w.e.countAll(ctx, w.s, t, w.claim.Tenants, func() error { return w.proceed(ctx) })
+		if err != nil {
+			return err
+		}
+		if left == (store.Counts{}) {
+			return nil
+		}
+		w.e.metrics.Leftovers(t.name, left)
+		return &failure{target: t.name, err: store.Errorf(store.Precondition,
+			"%d resources are left after the cascade (%d OAuth clients, %d API keys, %d credentials, %d users)",
+			left.Resources(), left.OAuthClients, left.APIKeys, left.Credentials, left.Users)}
+	})
+	if err == nil && len(w.failed) > 0 {
+		return w.failed
+	}
+	return err
+}
+
+// each runs fn for the selected targets side by side. A failure of one is noted
+// and leaves the others alone; any other error is returned.
+func (w *cascade) each(selected func(*target) bool, fn func(*target) error) error {
+	var g errgroup.Group
+	for _, t := range w.e.targets {
+		if !selected(t) {
+			continue
+		}
+		g.Go(func() error {
+			err := fn(t)
+			if f := asFailure(err); f != nil {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				w.failed = append(w.failed, f)
+				return nil
+			}
+			return err
+		})
+	}
+	return g.Wait()
+}
+
+// erase removes what the store holds until the rest fits one transaction.
+func (w *cascade) erase(ctx context.Context) error {
+	for idle := 0; ; {
+		if err := w.proceed(ctx); err != nil {
+			return err
+		}
+		did, err := w.e.store.Erase(context.WithoutCancel(ctx), w.claim.Token, time.Now(), w.s.Lease)
+		if err != nil {
+			return &storeError{err}
+		}
+		w.mu.Lock()
+		w.deleted = w.deleted.Plus(did.Deleted)
+		w.mu.Unlock()
+		switch {
+		case !did.More:
+			return nil
+		case did.Deleted != (store.Counts{}):
+			idle = 0
+		default:
+			if idle++; idle == idleSteps {
+				return &storeError{store.Errorf(store.Internal, "the store has more to erase of tenant %q and does not", w.claim.Token.TenantID)}
+			}
+		}
+	}
+}

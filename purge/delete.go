@@ -1,0 +1,112 @@
+package purge
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+// Deletion asks for the purge of one tenant without waiting for its date.
+type Deletion struct {
+	ID string
+	// Version, when not 0, must be the record's.
+	Version int64
+	Actor   store.Actor
+}
+
+// Delete purges a tenant and its subtree now, if Settings.ImmediateDelete lets
+// it, and waits for the receipt. It overrules dates and nothing else: holds,
+// protection, subscriptions, gates and limits stand.
+//
+// An active tenant, with DeleteAny, is deactivated first; when it cannot be
+// claimed then, it is reactivated.
+//
+// Errors: Forbidden by policy; NotFound; Gone; Conflict for a stale version and
+// while another pass works on the tenant; Precondition for a tenant that is not
+// disabled; *store.BlockedError; *store.GateError; Exhausted at a limit.
+// After the claim there is no way back: Unavailable then means that the purge
+// is not finished and a later pass goes on, Internal that it has failed and
+// waits for a person.
+func (e *Engine) Delete(ctx context.Context, d Deletion) (store.Receipt, error) {
+	s := e.settings.Load()
+	if s.ImmediateDelete == DeleteNever {
+		return store.Receipt{}, store.Errorf(store.Forbidden, "immediate deletion is switched off (api.immediateDelete: never)")
+	}
+	began := time.Now()
+	t, err := e.store.Tenant(ctx, d.ID)
+	if err != nil {
+		return store.Receipt{}, err
+	}
+	o := store.Origin{Actor: d.Actor, At: began}
+	version := d.Version
+	wasActive := t.Status == store.StatusActive
+	if wasActive {
+		if s.ImmediateDelete != DeleteAny {
+			return store.Receipt{}, store.Errorf(store.Precondition,
+				"tenant %q is active: deactivate it first (api.immediateDelete: %s)", d.ID, s.ImmediateDelete)
+		}
+		t, err = e.store.Update(ctx, d.ID, store.Update{Origin: o, Version: d.Version, Change: store.Deactivate(0, s.Grace, s.isProtected)})
+		if err != nil {
+			return store.Receipt{}, err
+		}
+		e.metrics.Deactivated()
+		version = t.Version
+	}
+	req := e.request(s, TriggerAPI, o)
+	req.Immediate, req.Version = true, version
+	claim, err := e.store.Claim(ctx, d.ID, req)
+	if err != nil {
+		if wasActive {
+			err = e.undo(ctx, t, o, err)
+		}
+		return store.Receipt{}, e.explain(ctx, d.ID, err)
+	}
+	watched, stop := e.watch(ctx)
+	defer stop()
+	end := e.work(watched, s, claim, false, began)
+	switch {
+	case end.outcome == OutcomeDeleted:
+		return end.receipt, nil
+	case end.broken != nil:
+		return store.Receipt{}, end.broken
+	case end.outcome == OutcomeFailed:
+		return store.Receipt{}, store.Errorf(store.Internal, "the purge of tenant %q failed and waits for a retry by a person: %s", d.ID, printable(end.err))
+	case end.next.IsZero():
+		return store.Receipt{}, store.Errorf(store.Unavailable, "the purge of tenant %q is not finished: %s", d.ID, printable(end.err))
+	}
+	return store.Receipt{}, store.Errorf(store.Unavailable, "the purge of tenant %q is not finished; the next attempt is at %s: %s",
+		d.ID, store.FormatTime(end.next), printable(end.err))
+}
+
+// undo reactivates a tenant that was deactivated for a deletion which was then
+// refused.
+func (e *Engine) undo(ctx context.Context, t store.Tenant, o store.Origin, refusal error) error {
+	_, err := e.store.Update(context.WithoutCancel(ctx), t.ID, store.Update{Origin: o, Version: t.Version, Change: store.Reactivate()})
+	if err != nil {
+		return errors.Join(refusal, store.Errorf(store.CodeOf(err), "tenant %q stays disabled until %s: %w",
+			t.ID, store.FormatTime(t.EstimatedPurgeDate), err))
+	}
+	e.metrics.Reactivated()
+	return refusal
+}
+
+// explain tells the caller of a refused deletion apart what the store's claim
+// does not.
+func (e *Engine) explain(ctx context.Context, id string, refusal error) error {
+	var blocked *store.BlockedError
+	switch {
+	case store.CodeOf(refusal) == store.Exhausted:
+		e.halted(ctx, refusal)
+	case store.CodeOf(refusal) == store.Precondition && !errors.As(refusal, &blocked):
+		t, err := e.store.Tenant(ctx, id)
+		if err == nil && t.Status == store.StatusPurging {
+			return store.Errorf(store.Conflict, "tenant %q is being purged already", id)
+		}
+		if store.CodeOf(err) == store.Gone {
+			return err
+		}
+	}
+	return refusal
+}

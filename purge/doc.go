@@ -1,0 +1,35 @@
+// Package purge decides what a purge does: it takes what is due from the store,
+// claims it, removes it from every target in the right order, verifies that
+// nothing is left, and lets the store write tombstone and receipt.
+//
+// [Engine.Run] is one pass, [Engine.Plan] the dry run by the same path, and
+// [Engine.Delete] the deletion of one tenant at once. When a pass runs is not
+// decided here, but in package scheduler.
+//
+// # Guarantees kept here
+//
+//   - G3, access first, tenant last: a cascade goes through the kinds in the
+//     order of [store.Kinds], in each kind through the tenants from the deepest,
+//     in all targets; the resources in the store and the tenants' own records go
+//     last, with the receipt.
+//   - G5, resumable, idempotent, exact: what a call of a target removed is
+//     recorded before the next call is made. Where an answer may have been lost
+//     the receipt says that its counts are not exact.
+//   - G6, verified empty: a purge is finished only after a count in every
+//     target said zero, for every tenant of the subtree and every kind.
+//   - G9, bounded: every claim of a pass draws on one quota and on the limits;
+//     the first refusal ends the pass.
+//   - G11, one broken thing stays one: an error, a time-out or a panic in a
+//     target ends the attempt for that kind in that target alone. The tenant is
+//     tried again with backoff and jitter, and failed once its attempts are
+//     spent. A tenant that takes long holds one of [Settings.Concurrency] places
+//     and no more, and what becomes due meanwhile is purged beside it.
+//
+// G1, G2 and G7 rest on the store: the engine deletes nothing that
+// [store.Store.Claim] did not give it, and decides no date itself.
+//
+// # Targets
+//
+// Resources in other systems are reached through a [Target]. What the store
+// holds itself needs none; without targets a purge is a single transaction.
+package purge

@@ -1,0 +1,151 @@
+package purge
+
+import (
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+
+	"github.com/tenantpurge/purger/metrics"
+	"github.com/tenantpurge/purger/store"
+)
+
+// Options is what an engine is made of.
+type Options struct {
+	// Store is required.
+	Store store.Store
+	// Targets are the systems that hold resources besides the store; may be nil.
+	Targets []Target
+	// Metrics and Logger may be nil.
+	Metrics *metrics.Metrics
+	Logger  *zap.Logger
+	// Owner names this process in claims; "" is a random name.
+	Owner string
+	// Settings must be valid; begin with [DefaultSettings].
+	Settings Settings
+}
+
+// Engine purges tenants. It is safe for concurrent use.
+type Engine struct {
+	store    store.Store
+	targets  []*target
+	metrics  *metrics.Metrics
+	log      *zap.Logger
+	owner    string
+	settings atomic.Pointer[settings]
+	running  atomic.Bool
+	// waiting is what the pass before saw waiting. Only a pass uses it.
+	waiting map[string]store.Block
+}
+
+// New returns an engine. Errors: Invalid.
+func New(o Options) (*Engine, error) {
+	if o.Store == nil {
+		return nil, store.Errorf(store.Invalid, "purge.Options.Store: want a store")
+	}
+	e := &Engine{store: o.Store, metrics: o.Metrics, log: o.Logger, owner: o.Owner}
+	if e.log == nil {
+		e.log = zap.NewNop()
+	}
+	if e.owner == "" {
+		id, err := uuid.NewRandom()
+		if err != nil {
+			return nil, store.Errorf(store.Internal, "name the owner: %w", err)
+		}
+		e.owner = id.String()
+	}
+	seen := map[string]bool{metrics.StoreTarget: true}
+	for _, t := range o.Targets {
+		v, err := newTarget(t)
+		if err != nil {
+			return nil, err
+		}
+		if seen[v.name] {
+			return nil, store.Errorf(store.Invalid, "target %q: the name is taken", v.name)
+		}
+		seen[v.name] = true
+		e.targets = append(e.targets, v)
+		e.metrics.TargetUp(v.name, true) // nothing is known against it
+	}
+	if err := e.Configure(o.Settings); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// Configure replaces the settings; each tenant is purged by those in force when
+// it was claimed. Invalid settings change nothing.
+func (e *Engine) Configure(s Settings) error {
+	if err := s.Validate(); err != nil {
+		return err
+	}
+	v := &settings{Settings: s, protected: make(map[string]struct{}, len(s.Protected))}
+	v.Protected = slices.Clone(s.Protected)
+	for _, id := range v.Protected {
+		v.protected[id] = struct{}{}
+	}
+	e.settings.Store(v)
+	return nil
+}
+
+// Settings returns the settings in force.
+func (e *Engine) Settings() Settings {
+	s := e.settings.Load().Settings
+	s.Protected = slices.Clone(s.Protected)
+	return s
+}
+
+// settings is Settings in the form in which decisions use it. It is not changed
+// once made.
+type settings struct {
+	Settings
+	protected map[string]struct{}
+}
+
+func (s *settings) isProtected(id string) bool {
+	_, ok := s.protected[id]
+	return ok
+}
+
+// request returns what every claim has in common.
+func (e *Engine) request(s *settings, trigger Trigger, o store.Origin) store.ClaimRequest {
+	return store.ClaimRequest{
+		Origin: o, Owner: e.owner, Lease: s.Lease, Trigger: string(trigger),
+		Protected: s.isProtected, Limits: s.Limits, Inline: len(e.targets) == 0,
+	}
+}
+
+// self is who acts in a pass.
+func self(at time.Time) store.Origin {
+	return store.Origin{Actor: store.Actor{ID: "purger"}, At: at}
+}
+
+// target is a Target with what is constant about it.
+type target struct {
+	Target
+	name  string
+	kinds map[store.Kind]bool
+}
+
+func newTarget(t Target) (*target, error) {
+	if t == nil {
+		return nil, store.Errorf(store.Invalid, "purge.Options.Targets: want no nil")
+	}
+	v := &target{Target: t, name: t.Name(), kinds: map[store.Kind]bool{}}
+	if err := store.CheckID("target", v.name); err != nil {
+		return nil, err
+	}
+	for _, k := range t.Kinds() {
+		if _, err := store.ParseKind(string(k)); err != nil {
+			return nil, fmt.Errorf("target %q: %w", v.name, err)
+		}
+		v.kinds[k] = true
+	}
+	if len(v.kinds) == 0 {
+		return nil, store.Errorf(store.Invalid, "target %q: want at least one kind", v.name)
+	}
+	return v, nil
+}

@@ -1,0 +1,137 @@
+package purge
+
+import (
+	"context"
+	"time"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+// Plan returns what Run would do now, by the same iterator and the same
+// decisions, and changes nothing. Outcomes are predictions: they know of no
+// error that a target has not made yet.
+//
+// Where a limit would halt the pass the plan ends too, with Gate set: what is
+// due beyond it is not listed. Under a gate that is closed already the result
+// is that of the pass.
+//
+// Its error is that of the store or of ctx.
+func (e *Engine) Plan(ctx context.Context) (Report, error) {
+	p := e.newPass(TriggerPlan)
+	p.dry = true
+	claims, ok := p.open(ctx)
+	closed := p.gate != nil
+	if ok {
+		p.predict(ctx, claims)
+	}
+	p.finished = time.Now()
+	if p.err != nil {
+		return Report{}, p.err
+	}
+	if p.interrupted {
+		return Report{}, store.Errorf(store.Unavailable, "plan: %w", context.Cause(ctx))
+	}
+	r := p.report()
+	if !closed {
+		r.Result = ResultPlanned
+	}
+	return r, nil
+}
+
+// predict goes through the candidates one by one.
+func (p *pass) predict(ctx context.Context, claims bool) {
+	s := p.e.settings.Load()
+	var ahead, beyond int64
+	for c, err := range p.e.candidates(ctx, p.started, claims) {
+		if err != nil {
+			p.fail(ctx, err)
+			return
+		}
+		if p.over(ctx) {
+			return
+		}
+		p.climb(ctx, c, func(id string) bool {
+			req := p.e.request(s, p.trigger, self(p.started))
+			req.Quota, req.Ahead, req.BeyondAhead = p.quota, ahead, beyond
+			a, err := p.e.store.Assess(ctx, id, req)
+			if err == nil && !c.resume {
+				err = a.Refusal
+			}
+			if err != nil {
+				p.refused(ctx, id, c, err)
+				return false
+			}
+			if !c.resume {
+				ahead += a.Tenants
+				beyond += a.Beyond
+			}
+			return p.foresee(ctx, s, a)
+		})
+	}
+}
+
+// foresee adds the row of a tenant that would be purged, with what its targets
+// hold of it.
+func (p *pass) foresee(ctx context.Context, s *settings, a store.Assessment) bool {
+	row := Row{
+		ID: a.Tenant.ID, Outcome: OutcomeDeleted, ResourcesDeleted: a.Counts,
+		EstimatedPurgeDate: store.Timestamp{Time: a.Tenant.EstimatedPurgeDate},
+	}
+	if len(p.e.targets) > 0 {
+		held, err := p.held(ctx, s, a.Tenant.ID)
+		switch f := asFailure(err); {
+		case err == nil:
+			row.ResourcesDeleted = row.ResourcesDeleted.Plus(held)
+		case f == nil:
+			p.fail(ctx, err)
+			return true
+		case IsPermanent(f.err):
+			row.Outcome, row.Error = OutcomeFailed, printable(f)
+		default:
+			row.Outcome, row.Error = OutcomeRetrying, printable(f)
+		}
+	}
+	p.rows.add(row, a.Tenants)
+	return true
+}
+
+// held counts what all targets hold of a subtree.
+func (p *pass) held(ctx context.Context, s *settings, top string) (store.Counts, error) {
+	var sum store.Counts
+	ids, err := p.e.subtree(ctx, top)
+	if err != nil {
+		return sum, err
+	}
+	for _, t := range p.e.targets {
+		n, err := p.e.countAll(ctx, s, t, ids, ctx.Err)
+		if err != nil {
+			return sum, err
+		}
+		sum = sum.Plus(n)
+	}
+	return sum, nil
+}
+
+// subtree returns the ids of a tenant and its descendants. It uses no
+// recursion, since depth is data.
+func (e *Engine) subtree(ctx context.Context, top string) ([]string, error) {
+	ids := []string{top}
+	for i := 0; i < len(ids); i++ {
+		parent := ids[i]
+		f := store.Filter{ParentID: &parent, Limit: store.MaxPage}
+		for {
+			page, err := e.store.Tenants(ctx, f)
+			if err != nil {
+				return nil, err
+			}
+			for _, t := range page {
+				ids = append(ids, t.ID)
+				f.After = t.ID
+			}
+			if len(page) < store.MaxPage {
+				break
+			}
+		}
+	}
+	return ids, nil
+}

@@ -1,0 +1,116 @@
+package purge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+// Every wait between attempts grows by growth and is spread by jitter to either
+// side.
+const (
+	growth = 2
+	jitter = 0.25
+)
+
+// delay returns how long to wait after the n-th failed attempt, n from 1.
+func (s *settings) delay(n int) time.Duration {
+	b := backoff.NewExponentialBackOff()
+	b.InitialInterval, b.MaxInterval = s.BackoffInitial, s.BackoffMax
+	b.Multiplier, b.RandomizationFactor = growth, jitter
+	d := b.NextBackOff()
+	for range n - 1 {
+		d = b.NextBackOff()
+	}
+	return d
+}
+
+// answerLost reports whether a call that returned err may have done more than
+// it told. See [Target].
+func answerLost(err error) bool {
+	return err != nil && (ended(err) || store.CodeOf(err) == store.Internal)
+}
+
+// ended reports whether err is that of a context.
+func ended(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// failure is an error of a target in one kind.
+type failure struct {
+	target string
+	kind   store.Kind // "" when it is not about one kind
+	err    error
+}
+
+func (f *failure) Error() string {
+	if f.kind == "" {
+		return fmt.Sprintf("target %s: %v", f.target, f.err)
+	}
+	return fmt.Sprintf("target %s: %s: %v", f.target, f.kind, f.err)
+}
+
+func (f *failure) Unwrap() error { return f.err }
+
+// failures are what went wrong in one attempt; never empty.
+type failures []*failure
+
+func (fs failures) Error() string {
+	texts := make([]string, len(fs))
+	for i, f := range fs {
+		texts[i] = f.Error()
+	}
+	return strings.Join(texts, "; ")
+}
+
+func (fs failures) Unwrap() []error {
+	errs := make([]error, len(fs))
+	for i, f := range fs {
+		errs[i] = f
+	}
+	return errs
+}
+
+// permanent reports whether no failure would be cured by another attempt.
+func (fs failures) permanent() bool {
+	for _, f := range fs {
+		if !IsPermanent(f.err) {
+			return false
+		}
+	}
+	return true
+}
+
+// storeError is an error of the store in the midst of a cascade.
+type storeError struct{ err error }
+
+func (s *storeError) Error() string { return s.err.Error() }
+func (s *storeError) Unwrap() error { return s.err }
+
+// errStopped ends a cascade because the context ended.
+var errStopped = errors.New("stopped; a later pass goes on")
+
+// maxErrorLength bounds the text of an error that is kept, in bytes.
+const maxErrorLength = 1024
+
+// printable returns err's text in one printable line of bounded length: it may
+// come from anywhere, and goes to records, logs and terminals.
+func printable(err error) string {
+	s := strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029' {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(err.Error(), "\uFFFD"))
+	if len(s) > maxErrorLength {
+		s = strings.ToValidUTF8(s[:maxErrorLength-3], "") + "..."
+	}
+	return s
+}

@@ -1,0 +1,69 @@
+package purge
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// rows gathers the rows of a report.
+type rows struct {
+	list    []Row
+	totals  Totals
+	omitted int64
+	// retrying has the places in list of tenants that are to be retried: a pass
+	// that lasts may see them again.
+	retrying map[string]int
+}
+
+// add takes a row, in place of one that said that the tenant is to be retried.
+// tenants is how many tenants were purged with it.
+func (r *rows) add(row Row, tenants int64) {
+	t := &r.totals
+	if i, again := r.retrying[row.ID]; again {
+		delete(r.retrying, row.ID)
+		t.Retrying--
+		last := len(r.list) - 1
+		r.list[i] = r.list[last]
+		if moved := r.list[i]; moved.Outcome == OutcomeRetrying && i != last {
+			r.retrying[moved.ID] = i
+		}
+		r.list = r.list[:last]
+	}
+	var n *int64
+	switch row.Outcome {
+	case OutcomeDeleted:
+		n = &t.Deleted
+		t.Counts = t.Counts.Plus(row.ResourcesDeleted)
+		t.Tenants += tenants
+	case OutcomeBlocked:
+		n = &t.Blocked
+	case OutcomeFailed:
+		n = &t.Failed
+	default:
+		n = &t.Retrying
+	}
+	*n++
+	if *n > MaxRows {
+		r.omitted++
+		return
+	}
+	if row.Outcome == OutcomeRetrying {
+		if r.retrying == nil {
+			r.retrying = map[string]int{}
+		}
+		r.retrying[row.ID] = len(r.list)
+	}
+	r.list = append(r.list, row)
+}
+
+// sorted returns the rows by date, then id.
+func (r *rows) sorted() []Row {
+	if r.list == nil {
+		return []Row{}
+	}
+	slices.SortFunc(r.list, func(a, b Row) int {
+		return cmp.Or(a.EstimatedPurgeDate.Compare(b.EstimatedPurgeDate.Time), strings.Compare(a.ID, b.ID))
+	})
+	return r.list
+}

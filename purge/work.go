@@ -1,0 +1,162 @@
+package purge
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/tenantpurge/purger/metrics"
+	"github.com/tenantpurge/purger/store"
+)
+
+// ending is how the work on a claim ended.
+type ending struct {
+	outcome Outcome // deleted, failed or retrying
+	receipt store.Receipt
+	tenant  store.Tenant // the top, as claimed; zero when the claim finished inline
+	deleted store.Counts // on record so far
+	err     error        // why the outcome is not deleted
+	next    time.Time    // when to try again; zero for the next pass
+	stopped bool         // the context ended
+	// broken is the error of a store that has failed.
+	broken error
+}
+
+// work carries out a claim and puts its end on record, in the store, the
+// metrics and the log.
+//
+// again says that the claim was resumed, not made.
+func (e *Engine) work(ctx context.Context, s *settings, c store.Claim, again bool, began time.Time) ending {
+	if c.Receipt != nil {
+		end := ending{outcome: OutcomeDeleted, receipt: *c.Receipt, deleted: c.Receipt.Deleted}
+		e.tell(end, began)
+		return end
+	}
+	w := e.newCascade(s, c, again)
+	receipt, err := w.run(ctx)
+	end := ending{outcome: OutcomeRetrying, tenant: c.Tenant, deleted: w.deleted, err: err}
+	var broken *storeError
+	var failed failures
+	switch {
+	case err == nil:
+		end.outcome, end.receipt, end.deleted = OutcomeDeleted, receipt, receipt.Deleted
+	case errors.Is(err, errStopped):
+		end.stopped = true
+		end.keep(e.store.Yield(context.WithoutCancel(ctx), c.Token, time.Now()))
+	case errors.As(err, &failed):
+		e.postpone(ctx, s, c, failed, failed.permanent(), &end)
+		for _, f := range failed {
+			e.metrics.PurgeFailed(f.target, f.kind, string(store.CodeOf(f.err)))
+			if end.outcome == OutcomeRetrying {
+				e.metrics.TargetRetried(f.target)
+			}
+		}
+	case errors.As(err, &broken) && storeFailed(broken.err):
+		end.keep(broken.err)
+		e.metrics.PurgeFailed(metrics.StoreTarget, "", string(store.CodeOf(err)))
+	case store.CodeOf(err) == store.Conflict:
+		// Somebody else has the claim by now, and will end it.
+	default: // the store refused, and works
+		e.postpone(ctx, s, c, err, false, &end)
+		e.metrics.PurgeFailed(metrics.StoreTarget, "", string(store.CodeOf(err)))
+	}
+	e.tell(end, began)
+	return end
+}
+
+// postpone ends an attempt: it is tried again later, unless attempts are spent
+// or nothing would change.
+func (e *Engine) postpone(ctx context.Context, s *settings, c store.Claim, cause error, permanent bool, end *ending) {
+	attempt := 1
+	if p := c.Tenant.Purge; p != nil {
+		attempt += p.Attempts
+	}
+	now := time.Now()
+	f := store.Failure{At: now, Err: store.Errorf(store.CodeOf(cause), "%s", printable(cause))}
+	if permanent || attempt >= s.Attempts {
+		end.outcome = OutcomeFailed
+	} else {
+		f.Next = now.Add(s.delay(attempt))
+		end.next = f.Next
+	}
+	_, err := e.store.Postpone(context.WithoutCancel(ctx), c.Token, f)
+	end.keep(err)
+}
+
+// keep notes an error of the store in ending the work.
+func (end *ending) keep(err error) {
+	switch {
+	case err == nil:
+	case storeFailed(err):
+		end.outcome, end.broken = OutcomeRetrying, err
+	default:
+		end.outcome, end.err = OutcomeRetrying, err
+	}
+}
+
+// storeFailed reports whether err means that the store cannot be worked with,
+// so that a pass has to end.
+func storeFailed(err error) bool {
+	switch store.CodeOf(err) {
+	case "", store.Invalid, store.NotFound, store.Gone, store.Conflict, store.Precondition:
+		return false
+	}
+	return true
+}
+
+// tell reports the end of a tenant to metrics and log.
+func (e *Engine) tell(end ending, began time.Time) {
+	if end.outcome != OutcomeDeleted {
+		log := e.log.Warn
+		switch {
+		case end.stopped && end.broken == nil:
+			log = e.log.Info
+		case end.outcome == OutcomeFailed || end.broken != nil:
+			log = e.log.Error
+		}
+		fields := []zap.Field{
+			zap.String("tenant", end.tenant.ID), zap.String("outcome", string(end.outcome)),
+			zap.String("error", printable(errors.Join(end.broken, end.err))),
+			zap.Int64("resources", end.deleted.Resources()), zap.Duration("took", time.Since(began)),
+		}
+		if !end.next.IsZero() {
+			fields = append(fields, zap.String("nextAttempt", store.FormatTime(end.next)))
+		}
+		log("tenant not purged yet", fields...)
+		return
+	}
+	r := &end.receipt
+	lateness := time.Duration(-1)
+	fields := []zap.Field{
+		zap.String("tenant", r.TenantID), zap.String("outcome", string(end.outcome)), zap.String("receipt", r.ID),
+		zap.Int64("subTenants", r.Deleted.SubTenants), zap.Int64("oauthClients", r.Deleted.OAuthClients),
+		zap.Int64("apiKeys", r.Deleted.APIKeys), zap.Int64("credentials", r.Deleted.Credentials),
+		zap.Int64("users", r.Deleted.Users), zap.Bool("countsExact", r.CountsExact),
+		zap.String("claimedBy", r.ClaimedBy),
+	}
+	took := max(r.DeletedAt.Sub(r.ClaimedAt.Time), 0)
+	if spent := time.Since(began); took < spent {
+		took = spent // the claim was made here: milliseconds would be too coarse
+	}
+	fields = append(fields, zap.Duration("took", took))
+	if !r.Immediate && !r.EstimatedPurgeDate.IsZero() {
+		lateness = max(r.DeletedAt.Sub(r.EstimatedPurgeDate.Time), 0)
+		fields = append(fields, zap.Duration("lateness", lateness))
+	}
+	e.metrics.TenantsPurged(int64(len(r.Tenants)), took, lateness)
+	e.metrics.ResourcesPurged(metrics.StoreTarget, inStore(r))
+	e.log.Info("tenant purged", fields...)
+}
+
+// inStore returns what the store itself held of what a receipt counts.
+func inStore(r *store.Receipt) store.Counts {
+	c := r.Deleted
+	for _, t := range r.Targets {
+		for _, k := range store.Kinds() {
+			c.Add(k, -t.Of(k))
+		}
+	}
+	return c
+}
