@@ -1,0 +1,305 @@
+#!/usr/bin/env bash
+# Checks everything that a change must pass, in the order in which it is cheap:
+# form, modules, build, linters, unit files, the unit under a real systemd, tests
+# under the race detector, the longer suites, fuzzing, and the metrics of a
+# running daemon.
+#
+#   deploy/test.sh            all steps
+#   deploy/test.sh lint test  only these
+#
+# It installs what it needs: Debian packages when it runs as root (else it says
+# which are missing), staticcheck and golangci-lint at the versions below into
+# ${XDG_CACHE_HOME:-~/.cache}/purger-test. Go itself must be there.
+#
+#   FUZZTIME  how long each fuzz target runs, 5s unless set
+set -euo pipefail
+shopt -s inherit_errexit
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+staticcheck_version=v0.8.2 # 2026.2.2
+golangci_lint_version=v2.15.0
+cache=${XDG_CACHE_HOME:-${HOME:?HOME is not set, and tools are kept below it}/.cache}/purger-test
+tools=$cache/bin
+fuzztime=${FUZZTIME:-5s}
+steps=(format scripts modules build vet staticcheck lint units systemd test long fuzz metrics)
+
+step= # the one that is running
+scratch=$(mktemp -d)
+binary=$scratch/purger
+daemon=
+cleanup() {
+	local status=$?
+	trap - EXIT
+	if [ -n "$daemon" ] && kill "$daemon" 2>/dev/null; then wait "$daemon" || true; fi
+	rm -rf "$scratch"
+	if [ "$status" -ne 0 ] && [ -n "$step" ]; then
+		printf '\nFAILED: step %s, exit code %d\n' "$step" "$status" >&2
+	fi
+	exit "$status"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+say() { printf '   %s\n' "$*"; }
+fail() {
+	printf '   %s\n' "$@" >&2
+	exit 1
+}
+
+# run_quietly COMMAND... shows what a command printed only when it fails.
+run_quietly() {
+	if ! "$@" >"$scratch/quiet.log" 2>&1; then
+		cat "$scratch/quiet.log" >&2
+		fail "failed: $*"
+	fi
+}
+
+# need COMMAND PACKAGE... remembers Debian packages that a missing command is in.
+missing=()
+need() {
+	local command=$1
+	shift
+	command -v "$command" >/dev/null || missing+=("$@")
+}
+
+updated=
+apt_update() {
+	if [ -z "$updated" ] && [ "$(id -u)" = 0 ]; then
+		say "apt-get update"
+		run_quietly apt-get update
+		updated=yes
+	fi
+}
+
+install_packages() {
+	missing=()
+	need git git
+	need gcc gcc libc6-dev # the race detector needs cgo
+	need curl curl ca-certificates
+	need ps procps
+	need systemd-analyze systemd
+	need ip iproute2
+	need hostname hostname
+	need shellcheck shellcheck
+	if [ "${#missing[@]}" -eq 0 ]; then return; fi
+	if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+		fail "missing on this machine: ${missing[*]} (names of Debian packages)" \
+			"install them, on Debian with: sudo apt-get install ${missing[*]}"
+	fi
+	apt_update
+	say "apt-get install ${missing[*]}"
+	run_quietly env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"
+}
+
+# promtool comes out of the Debian package without installing it, since that
+# would start a Prometheus.
+install_promtool() {
+	if command -v promtool >/dev/null; then return; fi
+	if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
+		fail "missing on this machine: promtool (Debian package prometheus)"
+	fi
+	apt_update
+	say "promtool, out of the Debian package prometheus"
+	mkdir -p "$scratch/deb"
+	chmod 755 "$scratch" "$scratch/deb"
+	if ! (cd "$scratch/deb" && apt-get download prometheus) >"$scratch/quiet.log" 2>&1; then
+		cat "$scratch/quiet.log" >&2
+		fail "missing on this machine: promtool (Debian package prometheus)"
+	fi
+	dpkg-deb -x "$scratch"/deb/prometheus_*.deb "$scratch/deb"
+	install -m 755 "$scratch/deb/usr/bin/promtool" "$tools/promtool"
+}
+
+# install_tool NAME MODULE PACKAGE VERSION takes a binary that was built from
+# that very version, and builds it otherwise.
+install_tool() {
+	local name=$1 module=$2 package=$3 version=$4 binary
+	for binary in "$tools/$name" "$(command -v "$name" || true)"; do
+		if [ -x "$binary" ] && go version -m "$binary" 2>/dev/null | grep -qF "mod	$module	$version	"; then
+			if [ "$binary" != "$tools/$name" ]; then ln -sf "$binary" "$tools/$name"; fi
+			return
+		fi
+	done
+	say "go install $package@$version (once, some minutes)"
+	rm -f "$tools/$name"
+	run_quietly env GOBIN="$tools" GOFLAGS= go install "$package@$version"
+}
+
+setup() {
+	command -v go >/dev/null || fail "missing on this machine: Go, $(sed -n 's/^go //p' go.mod) or newer, from https://go.dev/dl"
+	run_quietly go list -m || fail "this Go cannot work on the module; want $(sed -n 's/^go //p' go.mod) or newer"
+	mkdir -p "$tools"
+	PATH=$tools:$PATH
+	install_packages
+	if wanted metrics; then install_promtool; fi
+	if wanted staticcheck; then
+		install_tool staticcheck honnef.co/go/tools honnef.co/go/tools/cmd/staticcheck "$staticcheck_version"
+	fi
+	if wanted lint; then
+		install_tool golangci-lint github.com/golangci/golangci-lint/v2 \
+			github.com/golangci/golangci-lint/v2/cmd/golangci-lint "$golangci_lint_version"
+	fi
+}
+
+# The Go files and the scripts of the tree, those not committed yet included.
+go_files() { git ls-files -z --cached --others --exclude-standard -- '*.go'; }
+
+step_format() {
+	local unformatted
+	unformatted=$(go_files | xargs -0 gofmt -l)
+	if [ -n "$unformatted" ]; then fail "not formatted by gofmt:" "$unformatted"; fi
+}
+
+step_modules() {
+	run_quietly go mod download
+	go mod verify
+	go mod tidy -diff || fail "go.mod or go.sum is not tidy"
+}
+
+step_vet() {
+	go vet ./...
+	go vet -tags long ./...
+}
+
+# golangci-lint looks after ST1005, with an exception.
+step_staticcheck() { staticcheck -tags long -checks inherit,-ST1005 ./...; }
+
+step_lint() {
+	golangci-lint config verify
+	golangci-lint run --allow-serial-runners ./...
+}
+
+step_build() {
+	CGO_ENABLED=0 go build -mod=readonly -trimpath -o "$binary" ./cmd/purger
+	# ldd fails on what is not dynamic, and that is what is wanted.
+	if ldd "$binary" >/dev/null 2>&1; then fail "the binary is not static"; fi
+	"$binary" version
+}
+
+# need_binary builds for a step that was asked for without the step build.
+need_binary() { [ -x "$binary" ] || step_build; }
+
+step_scripts() {
+	local script scripts=(deploy/test.sh deploy/systemd/test.sh .ci/run)
+	shellcheck "${scripts[@]}"
+	for script in "${scripts[@]}"; do
+		[ -x "$script" ] || fail "$script is not executable"
+	done
+}
+
+# systemd-analyze exits with 0 on a line that it does not understand: what it
+# says must be nothing, too.
+step_units() {
+	need_binary
+	local unit=deploy/systemd/purger.service said stop drain
+	sed "s#^ExecStart=/usr/bin/purger#ExecStart=$binary#" "$unit" >"$scratch/purger.service"
+	said=$(systemd-analyze verify --man=no "$scratch/purger.service" 2>&1) || fail "systemd-analyze verify $unit:" "$said"
+	if [ -n "$said" ]; then fail "systemd-analyze verify $unit:" "$said"; fi
+	# The threshold is the exposure x 10.
+	systemd-analyze security --offline=true --threshold=11 "$scratch/purger.service" | tail -n 1
+	said=$(systemd-sysusers --dry-run "$PWD/deploy/systemd/purger.sysusers.conf" 2>&1) || fail "systemd-sysusers:" "$said"
+	stop=$(sed -n 's/^TimeoutStopSec=\([0-9]*\)s$/\1/p' "$unit")
+	drain=$("$binary" config print | sed -n 's/^ *drainTimeout: *\([0-9]*\)s$/\1/p')
+	if [ -z "$stop" ] || [ -z "$drain" ] || [ "$stop" -le "$drain" ]; then
+		fail "TimeoutStopSec=${stop}s must be above purge.drainTimeout, ${drain}s"
+	fi
+}
+
+# As another user than root, and where no namespaces are allowed, it is left out;
+# never in continuous integration.
+step_systemd() {
+	if ! unshare --cgroup --mount --pid --uts --ipc --net --fork true 2>/dev/null; then
+		[ -z "${CI:-}" ] || fail "the unit cannot be run: it needs root and namespaces"
+		say "left out: it needs root and namespaces"
+		return
+	fi
+	need_binary
+	deploy/systemd/test.sh "$binary"
+}
+
+step_test() { go test -race -timeout 15m ./...; }
+
+# list_tests FLAG... prints "PACKAGE NAME" for each test, sorted. go test -list
+# prints the names of a package, then "ok", its path and a time.
+list_tests() {
+	go test "$@" ./... >"$scratch/list" || fail "$(cat "$scratch/list")"
+	awk '/^ok/ { for (i = 0; i < n; i++) print $2, names[i] } /^(ok|\?)/ { n = 0; next } { names[n++] = $1 }' "$scratch/list" | sort
+}
+
+# The tests that are there with the build tag "long" and not without it.
+step_long() {
+	local package name
+	list_tests -list '^Test' >"$scratch/short"
+	list_tests -tags long -list '^Test' >"$scratch/all"
+	comm -13 "$scratch/short" "$scratch/all" >"$scratch/long"
+	while read -r package name <&3; do
+		go test -tags long -run "^$name\$" -timeout 20m "$package"
+	done 3<"$scratch/long"
+	say "$(wc -l <"$scratch/long") long tests"
+}
+
+step_fuzz() {
+	local package name
+	list_tests -list '^Fuzz' >"$scratch/fuzz"
+	while read -r package name <&3; do
+		say "$package $name for $fuzztime"
+		run_quietly go test -run '^$' -fuzz "^$name\$" -fuzztime "$fuzztime" "$package"
+	done 3<"$scratch/fuzz"
+	[ -s "$scratch/fuzz" ] || fail "no fuzz target was found"
+}
+
+# A daemon on the example, scraped.
+step_metrics() {
+	need_binary
+	local log=$scratch/serve.log address='' tries=0
+	"$binary" serve --data-dir "$scratch/data" --import deploy/example/tenants.ndjson \
+		--web.listen-address 127.0.0.1:0 >"$log" 2>&1 &
+	daemon=$!
+	until address=$(grep -oE '127\.0\.0\.1:[1-9][0-9]*' "$log" | head -n 1) && [ -n "$address" ] &&
+		curl -fsS "http://$address/-/ready" >/dev/null 2>&1; do
+		tries=$((tries + 1))
+		if [ "$tries" -gt 300 ] || ! kill -0 "$daemon" 2>/dev/null; then
+			fail "the daemon is not ready:" "$(cat "$log")"
+		fi
+		sleep 0.1
+	done
+	curl -fsS "http://$address/metrics" >"$scratch/metrics.txt"
+	promtool check metrics <"$scratch/metrics.txt" || fail "promtool check metrics"
+	grep -q '^purger_tenants{' "$scratch/metrics.txt" || fail "no purger_tenants among the metrics"
+	say "$(grep -c '^purger_' "$scratch/metrics.txt") samples of purger's own"
+	kill -TERM "$daemon"
+	wait "$daemon" || fail "the daemon did not stop cleanly:" "$(cat "$log")"
+	daemon=
+}
+
+wanted() {
+	local name
+	for name in "${chosen[@]}"; do
+		if [ "$name" = "$1" ]; then return 0; fi
+	done
+	return 1
+}
+
+chosen=("$@")
+if [ "$#" -eq 0 ]; then chosen=("${steps[@]}"); fi
+for name in "${chosen[@]}"; do
+	case " ${steps[*]} " in
+	*" $name "*) ;;
+	*)
+		printf 'deploy/test.sh: no step is called "%s"; there are: %s\n' "$name" "${steps[*]}" >&2
+		exit 2
+		;;
+	esac
+done
+
+step=setup
+printf '== setup\n'
+setup
+began=$SECONDS
+for step in "${chosen[@]}"; do
+	start=$SECONDS
+	printf '== %s\n' "$step"
+	"step_$step"
+	printf '   %s: ok, %d s\n' "$step" $((SECONDS - start))
+done
+printf '\nAll steps passed in %d s: %s\n' $((SECONDS - began)) "${chosen[*]}"
