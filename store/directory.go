@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"unicode/utf8"
 )
 
 // MaxDataSize is the largest size of a resource's data, in bytes.
@@ -19,7 +20,7 @@ type Resource struct {
 }
 
 // Validate returns an [Invalid] error that names the field at fault, or nil.
-// It does not look inside Data.
+// Of Data it checks no more than the size and that it is UTF-8.
 func (r *Resource) Validate() error {
 	if err := CheckID("tenantId", r.TenantID); err != nil {
 		return err
@@ -32,6 +33,9 @@ func (r *Resource) Validate() error {
 	}
 	if len(r.Data) > MaxDataSize {
 		return Errorf(Invalid, "data: %d bytes; want at most %d", len(r.Data), MaxDataSize).At("data")
+	}
+	if !utf8.Valid(r.Data) {
+		return Errorf(Invalid, "data: not valid UTF-8").At("data")
 	}
 	return nil
 }

@@ -88,6 +88,9 @@ func PausePurging(reason string, until time.Time) GateChange {
 		if !until.IsZero() && !o.At.Before(until) {
 			return nil, Errorf(Invalid, "until %s: want a time in the future", FormatTime(until)).At("until")
 		}
+		if until.After(maxTime) {
+			return nil, Errorf(Invalid, "until %s: want a time before 2262, or none for a pause without an end", FormatTime(until)).At("until")
+		}
 		g.Pause = &Pause{Reason: reason, Actor: o.Actor, Since: Timestamp{Trim(o.At)}, Until: Timestamp{until}}
 		return map[string]string{"reason": reason, "until": FormatTime(until)}, nil
 	}}

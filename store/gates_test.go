@@ -47,6 +47,7 @@ func TestPausePurging_RefusesAndReplaces(t *testing.T) {
 	}{
 		{"", "reason", time.Time{}}, {"a\nb", "reason", time.Time{}}, {strings.Repeat("x", 1025), "reason", time.Time{}},
 		{"r", "until", t0}, {"r", "until", t0.Add(-time.Hour)},
+		{"r", "until", time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)},
 	} {
 		_, err := store.PausePurging(c.reason, c.until).Apply(&g, o)
 		wantInvalid(t, err, c.field)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -26,6 +27,13 @@ type Actor struct {
 	ID    string `json:"id"`
 	Name  string `json:"name,omitempty"`
 	Email string `json:"email,omitempty"`
+}
+
+// check returns an [Invalid] error when a text of the actor cannot be printed.
+func (a Actor) check(field string) error {
+	return errors.Join(
+		CheckText(field+".id", a.ID, MaxNameLength), CheckText(field+".name", a.Name, MaxNameLength),
+		CheckText(field+".email", a.Email, MaxNameLength))
 }
 
 // Tenant is a node of the tenant forest. ParentID never changes.
@@ -176,6 +184,9 @@ func (t *Tenant) Validate() error {
 		}
 		if err := CheckText("hold.reason", h.Reason, MaxNameLength); err != nil {
 			return err
+		}
+		if h.Until.After(maxTime) {
+			return Errorf(Invalid, "hold.until %s: want a time before 2262, or none for a hold without an end", FormatTime(h.Until)).At("hold.until")
 		}
 	}
 	switch t.Status {

@@ -181,6 +181,9 @@ func TestTenant_Validate(t *testing.T) {
 		{"activeSubscriptions", func(t *store.Tenant) { t.ActiveSubscriptions = -1 }},
 		{"hold.reason", func(t *store.Tenant) { t.Hold = &store.Hold{} }},
 		{"hold.reason", func(t *store.Tenant) { t.Hold = &store.Hold{Reason: "\x00"} }},
+		{"hold.until", func(t *store.Tenant) {
+			t.Hold = &store.Hold{Reason: "r", Until: time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)}
+		}},
 		{"status", func(t *store.Tenant) { t.Status = "" }},
 		{"status", func(t *store.Tenant) { t.Status = "Active" }},
 		{"status", func(t *store.Tenant) { t.Status = store.StatusDeleted }},

@@ -49,8 +49,9 @@ func ParseTime(field, s string) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
-	t, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil {
+	// UnmarshalText is strict where time.Parse lets "T1:00:00" and "00,5" pass.
+	var t time.Time
+	if err := t.UnmarshalText([]byte(s)); err != nil {
 		return time.Time{}, Errorf(Invalid, "%s %s: want a time such as 2026-01-05T10:00:00.000Z", field, quoteShort(s)).At(field)
 	}
 	if t.Before(minTime) || t.After(maxTime) {

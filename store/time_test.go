@@ -108,3 +108,22 @@ func TestFormatTime_RendersZeroAsNothing(t *testing.T) {
 		t.Errorf("got %q; want %q", got, want)
 	}
 }
+
+// What lies outside would be written and could not be read again.
+func TestCheckClock_RefusesWhatNoTimestampReads_G8(t *testing.T) {
+	first, last := time.Date(1970, 1, 2, 0, 0, 0, 0, time.UTC), time.Date(2262, 1, 1, 0, 0, 0, 0, time.UTC)
+	for at, ok := range map[time.Time]bool{
+		{}: false, time.Unix(10, 0): false, first.Add(-time.Millisecond): false, first: true, t0: true, last: true, last.Add(time.Millisecond): false,
+		time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC): false,
+	} {
+		err := store.CheckClock(at)
+		if ok != (err == nil) || !ok && store.CodeOf(err) != store.Unavailable {
+			t.Errorf("CheckClock(%v) = %v; want it accepted: %v", at, err, ok)
+		}
+		b, merr := json.Marshal(store.Timestamp{Time: at})
+		var back store.Timestamp
+		if rerr := json.Unmarshal(b, &back); ok && (merr != nil || rerr != nil || !back.Equal(at)) {
+			t.Errorf("%v is accepted and reads back from %s as %v, %v", at, b, back, rerr)
+		}
+	}
+}

@@ -1,7 +1,11 @@
 package boltstore
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
+	"slices"
+	"strings"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -185,6 +189,9 @@ func (s *Store) Tenants(ctx context.Context, f store.Filter) ([]store.Tenant, er
 	if f.Limit <= 0 || f.Limit > store.MaxPage {
 		f.Limit = store.MaxPage
 	}
+	if f.ParentID != nil && *f.ParentID != "" {
+		return s.children(ctx, f)
+	}
 	list := []store.Tenant{}
 	// A scan that selects little reads much: short transactions, so that it
 	// holds no pages for long.
@@ -232,6 +239,35 @@ func (s *Store) Tenants(ctx context.Context, f store.Filter) ([]store.Tenant, er
 		}
 	}
 	return list, nil
+}
+
+// children is Tenants below one parent, by the tree's own list of them.
+func (s *Store) children(ctx context.Context, f store.Filter) ([]store.Tenant, error) {
+	list := []store.Tenant{}
+	err := s.view(ctx, func(tx *bolt.Tx) error {
+		at, _, err := find(tx, *f.ParentID)
+		switch store.CodeOf(err) {
+		case "":
+		case store.NotFound, store.Gone:
+			return nil // nobody's children
+		default:
+			return err
+		}
+		prefix := ordKey(keyChild, at.ord)
+		c := at.tree.b.Cursor()
+		for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix) && len(k) == 9; k, _ = c.Next() {
+			r, err := at.tree.record(binary.BigEndian.Uint32(k[5:]))
+			if err != nil {
+				return err
+			}
+			if r.ID > f.After && selects(f, &r.Tenant) {
+				list = append(list, r.Tenant)
+			}
+		}
+		return nil
+	})
+	slices.SortFunc(list, func(a, b store.Tenant) int { return strings.Compare(a.ID, b.ID) })
+	return list[:min(len(list), f.Limit)], err
 }
 
 // selects reports whether the filter lets a tenant through.
