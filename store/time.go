@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -46,16 +47,22 @@ func FormatTime(t time.Time) string {
 // ParseTime reads an RFC 3339 time with any offset and cuts it to milliseconds.
 // The empty string is the zero time. The [Invalid] error names the field.
 func ParseTime(field, s string) (time.Time, error) {
+	t, err := parseTime(field, s)
+	if err == nil && s != "" && (t.Before(minTime) || t.After(maxTime)) {
+		return time.Time{}, Errorf(Invalid, "%s %s: want a time between 1970-01-02 and 2262-01-01", field, quoteShort(s)).At(field)
+	}
+	return t, err
+}
+
+// parseTime is ParseTime for any instant.
+func parseTime(field, s string) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
-	// UnmarshalText is strict where time.Parse lets "T1:00:00" and "00,5" pass.
-	var t time.Time
-	if err := t.UnmarshalText([]byte(s)); err != nil {
+	// Package time takes "T1:00:00" and "00,5" too, whatever the function.
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil || s[len("2026-01-05T10")] != ':' || strings.Contains(s, ",") {
 		return time.Time{}, Errorf(Invalid, "%s %s: want a time such as 2026-01-05T10:00:00.000Z", field, quoteShort(s)).At(field)
-	}
-	if t.Before(minTime) || t.After(maxTime) {
-		return time.Time{}, Errorf(Invalid, "%s %s: want a time between 1970-01-02 and 2262-01-01", field, quoteShort(s)).At(field)
 	}
 	return Trim(t), nil
 }
@@ -74,13 +81,15 @@ func (t Timestamp) MarshalJSON() ([]byte, error) {
 	return append(b, '"'), nil
 }
 
-// UnmarshalJSON implements json.Unmarshaler; it takes what [ParseTime] takes.
+// UnmarshalJSON implements json.Unmarshaler; it takes what [ParseTime] takes,
+// and instants that ParseTime refuses: whatever was once written down must be
+// readable, or a single odd time would make a whole document so.
 func (t *Timestamp) UnmarshalJSON(b []byte) error {
 	var s string
 	if err := json.Unmarshal(b, &s); err != nil {
 		return Errorf(Invalid, "time %s: want a string such as \"2026-01-05T10:00:00.000Z\"", quoteShort(string(b)))
 	}
-	v, err := ParseTime("time", s)
+	v, err := parseTime("time", s)
 	if err != nil {
 		return err
 	}
