@@ -188,6 +188,12 @@ func (t *Tenant) Validate() error {
 		if h.Until.After(maxTime) {
 			return Errorf(Invalid, "hold.until %s: want a time before 2262, or none for a hold without an end", FormatTime(h.Until)).At("hold.until")
 		}
+		if err := h.Actor.check("hold.actor"); err != nil {
+			return err
+		}
+	}
+	if err := t.DisabledBy.check("disabledBy"); err != nil {
+		return err
 	}
 	switch t.Status {
 	case StatusActive:

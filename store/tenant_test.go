@@ -184,6 +184,10 @@ func TestTenant_Validate(t *testing.T) {
 		{"hold.until", func(t *store.Tenant) {
 			t.Hold = &store.Hold{Reason: "r", Until: time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)}
 		}},
+		{"hold.actor.name", func(t *store.Tenant) {
+			t.Hold = &store.Hold{Reason: "r", Actor: store.Actor{Name: "a\x1b[2J"}}
+		}},
+		{"disabledBy.email", func(t *store.Tenant) { t.DisabledBy.Email = "\xff" }},
 		{"status", func(t *store.Tenant) { t.Status = "" }},
 		{"status", func(t *store.Tenant) { t.Status = "Active" }},
 		{"status", func(t *store.Tenant) { t.Status = store.StatusDeleted }},
