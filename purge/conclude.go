@@ -140,18 +140,35 @@ func (p *pass) conclude(ctx context.Context) (Report, error) {
 	if p.swept && r.Result != ResultInterrupted {
 		p.e.waiting = p.waiting
 	}
-	err := p.e.store.RecordRun(context.WithoutCancel(ctx), store.Run{
-		ID: r.ID, Trigger: string(r.Trigger), StartedAt: r.StartedAt, FinishedAt: r.FinishedAt, Result: string(r.Result),
-		Tenants: r.Totals.Tenants, Failed: r.Totals.Failed + r.Totals.Retrying, Blocked: r.Totals.Blocked,
-		Deleted: r.Totals.Counts, Error: r.Error,
-	})
-	if err != nil && p.err == nil {
+	if err := p.record(ctx, &r); err != nil && p.err == nil {
 		p.err = err
 		r.Result, r.Error = ResultError, printable(err)
 	}
 	p.e.metrics.RunFinished(string(r.Trigger), string(r.Result), p.started, p.finished)
 	p.log(&r)
 	return r, p.err
+}
+
+// recordIdleEvery is how often a pass that found nothing to do is kept. Keeping
+// each would be most of what an idle pass costs, and would push those that
+// purged something out of the list.
+const recordIdleEvery = time.Hour
+
+// record keeps the pass in the store.
+func (p *pass) record(ctx context.Context, r *Report) error {
+	idle := r.Result == ResultOK && r.Totals == (Totals{})
+	if idle && p.finished.Sub(p.e.recorded) < recordIdleEvery {
+		return nil
+	}
+	err := p.e.store.RecordRun(context.WithoutCancel(ctx), store.Run{
+		ID: r.ID, Trigger: string(r.Trigger), StartedAt: r.StartedAt, FinishedAt: r.FinishedAt, Result: string(r.Result),
+		Tenants: r.Totals.Tenants, Failed: r.Totals.Failed + r.Totals.Retrying, Blocked: r.Totals.Blocked,
+		Deleted: r.Totals.Counts, Error: r.Error,
+	})
+	if err == nil {
+		p.e.recorded = p.finished
+	}
+	return err
 }
 
 // log writes one line about the pass: a quiet one when there was nothing to do.

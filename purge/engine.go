@@ -37,8 +37,10 @@ type Engine struct {
 	owner    string
 	settings atomic.Pointer[settings]
 	running  atomic.Bool
-	// waiting is what the pass before saw waiting. Only a pass uses it.
-	waiting map[string]store.Block
+	// waiting is what the pass before saw waiting, and recorded when a pass was
+	// last kept in the store. Only a pass uses them.
+	waiting  map[string]store.Block
+	recorded time.Time
 }
 
 // New returns an engine. Errors: Invalid.

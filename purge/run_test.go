@@ -235,3 +235,33 @@ func TestRun_StoreThatFailsIsAnError(t *testing.T) {
 		t.Errorf("report %+v", r)
 	}
 }
+
+// A schedule of every few minutes must not cost a write each time.
+func TestRun_IdlePassesAreKeptOnceAnHour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(t)
+		e := newEngine(t, s)
+		kept := func() int {
+			runs, err := s.Runs(context.Background(), 100)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(runs)
+		}
+		for _, step := range []struct {
+			wait time.Duration
+			want int
+		}{{0, 1}, {5 * time.Minute, 1}, {55*time.Minute - time.Millisecond, 1}, {time.Millisecond, 2}, {0, 2}} {
+			time.Sleep(step.wait) // the bubble's clock
+			mustRun(t, e)
+			if got := kept(); got != step.want {
+				t.Fatalf("%d passes are kept after %v more, want %d", got, step.wait, step.want)
+			}
+		}
+		fill(t, s, forest(1, 1), nil)
+		mustRun(t, e)
+		if got := kept(); got != 3 {
+			t.Errorf("a pass that purged something was not kept")
+		}
+	})
+}
