@@ -65,11 +65,13 @@ type Store struct {
 	closing  bool
 	wake     chan struct{} // buffered(1)
 	loopDone chan struct{}
-	closed   sync.Once
-	closeErr error
-	failOnce sync.Once
-	failedCh chan struct{} // closed once failed is set
-	failed   error
+	// lastForeground is when the writer last ran a change of a person.
+	lastForeground time.Time
+	closed         sync.Once
+	closeErr       error
+	failOnce       sync.Once
+	failedCh       chan struct{} // closed once failed is set
+	failed         error
 
 	// memMu guards what follows: the committed state in memory. The writer's
 	// goroutine alone changes it, and reads it without the lock.

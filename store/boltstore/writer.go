@@ -30,6 +30,13 @@ const (
 // maxShared bounds the changes that share one transaction.
 const maxShared = 1024
 
+// For so long after a change by a person, background transactions take only a
+// share of their time: people come one after another.
+const (
+	courtesy      = 100 * time.Millisecond
+	courtesyShare = 4
+)
+
 // The states of an op.
 const (
 	opQueued int32 = iota
@@ -162,13 +169,6 @@ func (s *Store) take(c class) *op {
 	return nil
 }
 
-// waiting reports whether ops of the class are queued.
-func (s *Store) waiting(c class) bool {
-	s.queueMu.Lock()
-	defer s.queueMu.Unlock()
-	return len(s.queue[c]) > 0
-}
-
 // runBatch runs what is queued of one class in one transaction, for as long as
 // the target allows. When one op fails after it wrote something, the others are
 // run again without it.
@@ -177,13 +177,27 @@ func (s *Store) runBatch(c class) {
 	if first == nil {
 		return
 	}
+	target := s.opt.TxTarget
+	if c == foreground {
+		s.lastForeground = time.Now()
+	} else if time.Since(s.lastForeground) < courtesy {
+		target /= courtesyShare
+	}
 	next := func(n int, began time.Time) *op {
-		spent := time.Since(began)
-		if n >= maxShared || spent >= s.opt.TxTarget ||
-			c == background && spent >= s.opt.TxTarget/2 && s.waiting(foreground) {
+		if n >= maxShared {
 			return nil
 		}
-		return s.take(c)
+		if c == background && time.Since(began) < target {
+			if o := s.take(background); o != nil {
+				return o
+			}
+		}
+		// People who came meanwhile need not wait for another fsync.
+		o := s.take(foreground)
+		if o != nil {
+			s.lastForeground = time.Now()
+		}
+		return o
 	}
 	batch := []*op{first}
 	retry := s.runTx(&batch, next)
