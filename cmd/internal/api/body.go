@@ -1,0 +1,175 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"mime"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+// maxBody bounds a JSON body, in bytes.
+const maxBody = 1 << 20
+
+// members are the members that a JSON object may have, each with where its
+// value goes: a pointer to a string, an integer or a [store.Timestamp].
+type members map[string]any
+
+// readBody reads a JSON object into m. A body that is absent is an object
+// without members. What is refused: another content type, more than maxBody,
+// invalid UTF-8, anything but one object, and in it an unknown member, one that
+// is there twice, and a value of another type, null included.
+func readBody(w http.ResponseWriter, r *request, m members) error {
+	data, err := readAll(w, r)
+	if err != nil {
+		return err
+	}
+	if len(data) == 0 {
+		return nil
+	}
+	if err := checkContentType(r.Header.Get("Content-Type"), contentJSON); err != nil {
+		return err
+	}
+	if !utf8.Valid(data) {
+		return store.Errorf(store.Invalid, "body: not valid UTF-8")
+	}
+	return decodeObject(data, m)
+}
+
+// readAll reads a body, for which observe has set a deadline.
+func readAll(w http.ResponseWriter, r *request) ([]byte, error) {
+	if r.ContentLength == 0 {
+		return nil, nil
+	}
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case err == nil:
+		return data, nil
+	case errors.As(err, &tooLarge):
+		return nil, &refusal{http.StatusRequestEntityTooLarge,
+			store.Errorf(store.Invalid, "body: larger than %d bytes", tooLarge.Limit)}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, &refusal{http.StatusRequestTimeout,
+			store.Errorf(store.Unavailable, "body: did not arrive within %s", bodyTimeout)}
+	}
+	return nil, store.Errorf(store.Invalid, "body: %w", err)
+}
+
+// checkContentType refuses a content type that is not wanted.
+func checkContentType(header, want string) error {
+	mediaType, params, err := mime.ParseMediaType(header)
+	charset := params["charset"]
+	if err == nil && mediaType == want && (charset == "" || strings.EqualFold(charset, "utf-8")) {
+		return nil
+	}
+	return &refusal{http.StatusUnsupportedMediaType,
+		store.Errorf(store.Invalid, "content type %s: want %s", quote(header), want)}
+}
+
+// decodeObject reads one JSON object.
+func decodeObject(data []byte, m members) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	if t, err := dec.Token(); err != nil {
+		return syntax(dec, err)
+	} else if t != json.Delim('{') {
+		return store.Errorf(store.Invalid, "body: want a JSON object")
+	}
+	seen := map[string]bool{}
+	for dec.More() {
+		t, err := dec.Token()
+		if err != nil {
+			return syntax(dec, err)
+		}
+		name := t.(string) // the decoder takes nothing else here
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return syntax(dec, err)
+		}
+		to, ok := m[name]
+		switch {
+		case !ok && len(m) == 0:
+			return store.Errorf(store.Invalid, "member %s: there are none here", quote(name)).At(name)
+		case !ok:
+			return store.Errorf(store.Invalid, "member %s: want %s", quote(name),
+				strings.Join(slices.Sorted(maps.Keys(m)), ", ")).At(name)
+		case seen[name]:
+			return store.Errorf(store.Invalid, "member %s: given twice", name).At(name)
+		}
+		seen[name] = true
+		if err := decodeValue(name, value, to); err != nil {
+			return err
+		}
+	}
+	if _, err := dec.Token(); err != nil { // the closing brace
+		return syntax(dec, err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return store.Errorf(store.Invalid, "body: there is more after the JSON object, at byte %d", dec.InputOffset())
+	}
+	return nil
+}
+
+// syntax returns the error for a body that is not JSON.
+func syntax(dec *json.Decoder, err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errors.New("it ends too early")
+	}
+	return store.Errorf(store.Invalid, "body: not JSON, near byte %d: %w", dec.InputOffset(), err)
+}
+
+// decodeValue reads the value of one member.
+func decodeValue(name string, value json.RawMessage, to any) error {
+	want := "a whole number"
+	switch to := to.(type) {
+	case *string:
+		want = "a string"
+		if string(value) != "null" && json.Unmarshal(value, to) == nil && !loneSurrogate(value, *to) {
+			return nil
+		}
+	case *store.Timestamp:
+		var s string
+		want = `a time such as "2026-01-05T10:00:00.000Z"`
+		if string(value) == "null" || json.Unmarshal(value, &s) != nil {
+			break
+		}
+		t, err := store.ParseTime(name, s)
+		to.Time = t
+		return err
+	case *int, *int64, **int:
+		if string(value) != "null" && json.Unmarshal(value, to) == nil {
+			return nil
+		}
+	default:
+		panic(fmt.Sprintf("api: member %q is a %T", name, to))
+	}
+	return store.Errorf(store.Invalid, "%s %s: want %s", name, shown(value), want).At(name)
+}
+
+// shown returns a JSON value for a message: a scalar as it was written, cut to a
+// readable length.
+func shown(value []byte) string {
+	switch value[0] {
+	case '{':
+		return "(an object)"
+	case '[':
+		return "(an array)"
+	}
+	return fmt.Sprintf("%.64s", value)
+}
+
+// loneSurrogate reports whether the JSON string holds half of a UTF-16 pair,
+// for which encoding/json puts U+FFFD without an error.
+func loneSurrogate(value []byte, decoded string) bool {
+	escaped := strings.Count(strings.ToLower(string(value)), `\ufffd`)
+	return strings.Count(decoded, "\uFFFD") > bytes.Count(value, []byte("\uFFFD"))+escaped
+}

@@ -1,0 +1,119 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+// ErrNotReachable is in the chain of an error of a call that never reached a
+// daemon: there is no socket, or nobody listens on it. Nothing has happened.
+var ErrNotReachable = errors.New("the daemon is not reachable")
+
+// Client calls the API, one method a call. It is safe for concurrent use.
+//
+// Errors carry the code that the store gave: [errors.As] finds a *store.Error, a
+// *store.BlockedError or a *store.GateError in them, with code, field and
+// message as they were. A daemon that cannot be reached ([ErrNotReachable]), or
+// that went away in the midst of an answer, is [store.Unavailable].
+type Client struct {
+	http *http.Client
+}
+
+// NewClient returns a client over a transport: that of [NewTransport] or
+// [InProcess].
+func NewClient(t http.RoundTripper) *Client {
+	return &Client{http: &http.Client{
+		Transport: t,
+		// The API never redirects; following would repeat a request elsewhere.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// Close closes the transport. Calls under way on an in-process transport end
+// with an error.
+func (c *Client) Close() error {
+	c.http.CloseIdleConnections()
+	if t, ok := c.http.Transport.(io.Closer); ok {
+		return t.Close()
+	}
+	return nil
+}
+
+// call makes one request with a JSON body (nil for none) and decodes the answer.
+func call[T any](ctx context.Context, c *Client, method, path string, query url.Values, in any) (T, error) {
+	var out, none T
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return none, store.Errorf(store.Invalid, "encode the request: %w", err)
+		}
+		body = bytes.NewReader(b)
+	}
+	res, err := c.send(ctx, method, path, query, body, contentJSON)
+	if err != nil {
+		return none, err
+	}
+	defer res.Body.Close()
+	err = json.NewDecoder(res.Body).Decode(&out)
+	if err == nil {
+		// To its end, so that the connection can be kept.
+		_, err = io.Copy(io.Discard, res.Body)
+	}
+	if err != nil {
+		return none, cutOff(ctx, method, path, err)
+	}
+	return out, nil
+}
+
+// send makes one request. The answer it returns is a 2xx one, whose body the
+// caller closes.
+func (c *Client) send(ctx context.Context, method, path string, query url.Values, body io.Reader, contentType string) (*http.Response, error) {
+	u := "http://purger" + Prefix + path
+	if len(query) > 0 {
+		u += "?" + query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, method, u, body)
+	if err != nil {
+		return nil, store.Errorf(store.Invalid, "make the request: %w", err)
+	}
+	req.Header.Set("Accept", "application/json")
+	if body != nil {
+		req.Header.Set("Content-Type", contentType)
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		var u *url.Error // which would name a URL that means nothing to anyone
+		if errors.As(err, &u) {
+			err = u.Err
+		}
+		return nil, cutOff(ctx, method, path, err)
+	}
+	if res.StatusCode < 200 || res.StatusCode > 299 {
+		defer res.Body.Close()
+		return nil, readError(res)
+	}
+	return res, nil
+}
+
+// cutOff returns the error for an exchange that broke off.
+func cutOff(ctx context.Context, method, path string, err error) error {
+	if cause := ctx.Err(); cause != nil {
+		return store.Errorf(store.Unavailable, "%s %s: %w", method, path, context.Cause(ctx))
+	}
+	if errors.Is(err, ErrNotReachable) {
+		return store.Errorf(store.Unavailable, "%w", err)
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = fmt.Errorf("the answer was cut off: %w", err)
+	}
+	return store.Errorf(store.Unavailable, "%s %s: %w", method, path, err)
+}

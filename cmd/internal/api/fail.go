@@ -1,0 +1,119 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+// refusal is an error that HTTP has a status of its own for.
+type refusal struct {
+	status int
+	err    *store.Error
+}
+
+// Error implements error.
+func (e *refusal) Error() string { return e.err.Error() }
+
+// Unwrap returns the error of the store's kind.
+func (e *refusal) Unwrap() error { return e.err }
+
+// parameterError is an error about a parameter of the path or the query, which
+// the error's field names.
+type parameterError struct {
+	err *store.Error
+}
+
+// Error implements error.
+func (e *parameterError) Error() string { return e.err.Error() }
+
+// Unwrap returns the error of the store's kind.
+func (e *parameterError) Unwrap() error { return e.err }
+
+// parameterf returns an Invalid error about a parameter.
+func parameterf(name, format string, args ...any) error {
+	return &parameterError{store.Errorf(store.Invalid, format, args...).At(name)}
+}
+
+// inParameter says that the field of err is a parameter and not a member of the
+// body.
+func inParameter(err error) error {
+	var e *store.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	return &parameterError{e}
+}
+
+// codeOf returns the code of an error. Beside [store.CodeOf] it knows that a
+// context that ended is no defect.
+func codeOf(err error) store.Code {
+	var e *store.Error
+	if !errors.As(err, &e) && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+		return store.Unavailable
+	}
+	return store.CodeOf(err)
+}
+
+// problemOf renders an error, and returns its HTTP status.
+func problemOf(err error) (Problem, int) {
+	o := outcomeOf(codeOf(err))
+	var r *refusal
+	if errors.As(err, &r) {
+		o = outcomeOfStatus(r.status)
+	}
+	p := Problem{Code: o.code, Title: o.title, Detail: err.Error(), Status: strconv.Itoa(o.status)}
+	var e *store.Error
+	if errors.As(err, &e) && e.Field != "" {
+		p.Source = &Source{}
+		var param *parameterError
+		if errors.As(err, &param) {
+			p.Source.Parameter = e.Field
+		} else {
+			p.Source.Pointer = pointerTo(e.Field)
+		}
+	}
+	var blocked *store.BlockedError
+	var gate *store.GateError
+	if errors.As(err, &blocked) {
+		p.Meta = &Meta{TenantID: blocked.TenantID, Block: &blocked.Block}
+	} else if errors.As(err, &gate) {
+		p.Meta = &Meta{Gate: &gate.Gate}
+	}
+	return p, o.status
+}
+
+// errorBody renders an error for the body of an answer. An error that joins
+// several has a problem for each, and the status of the first.
+func errorBody(err error, trace string) (ErrorBody, int) {
+	body := ErrorBody{TraceID: trace}
+	status := 0
+	list := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		list = joined.Unwrap()
+	}
+	for _, err := range list {
+		p, s := problemOf(err)
+		body.Errors = append(body.Errors, p)
+		if status == 0 {
+			status = s
+		}
+	}
+	return body, status
+}
+
+// fail answers with an error. Once the answer has begun it only notes it for
+// the log.
+func fail(w http.ResponseWriter, r *http.Request, err error) {
+	noteError(w, err)
+	if begun(w) {
+		return
+	}
+	body, status := errorBody(err, traceOf(r))
+	if err := reply(w, status, body); err != nil {
+		noteError(w, err)
+	}
+}

@@ -1,0 +1,34 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+// pause answers POST /pause.
+func (s *server) pause(w http.ResponseWriter, r *request) error {
+	var in PauseRequest
+	if err := readBody(w, r, members{"reason": &in.Reason, "until": &in.Until}); err != nil {
+		return err
+	}
+	return s.changeGates(w, r, store.PausePurging(in.Reason, in.Until.Time))
+}
+
+// resume answers POST /resume.
+func (s *server) resume(w http.ResponseWriter, r *request) error {
+	var in ResumeRequest
+	if err := readBody(w, r, members{"reason": &in.Reason, "allow": &in.Allow}); err != nil {
+		return err
+	}
+	return s.changeGates(w, r, store.ResumePurging(in.Reason, in.Allow))
+}
+
+// changeGates makes a change and answers with the gates as they are then.
+func (s *server) changeGates(w http.ResponseWriter, r *request, c store.GateChange) error {
+	gates, err := s.Store.ChangeGates(r.Context(), c, r.origin())
+	if err != nil {
+		return err
+	}
+	return reply(w, http.StatusOK, gates)
+}

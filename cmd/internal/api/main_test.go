@@ -1,0 +1,160 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+
+	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/store"
+	"github.com/tenantpurge/purger/store/boltstore"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// rig is a server on a real store, and a client of it.
+type rig struct {
+	*Client
+	store   *boltstore.Store
+	engine  *purge.Engine
+	options Options
+	handler http.Handler
+	dir     string
+	socket  string // "" in process
+}
+
+// open opens a store in a directory of the test's.
+func open(t *testing.T) *boltstore.Store {
+	t.Helper()
+	st, err := boltstore.Open(t.Context(), boltstore.Options{Dir: t.TempDir(), Logger: zap.NewNop()})
+	if err != nil {
+		t.Fatalf("open the store: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := st.Check(context.Background()); err != nil {
+			t.Errorf("the store is not sound afterwards: %v", err)
+		}
+		if err := st.Close(); err != nil {
+			t.Errorf("close the store: %v", err)
+		}
+	})
+	return st
+}
+
+// newRig returns a rig whose client is not connected yet.
+func newRig(t *testing.T, change ...func(*Options)) *rig {
+	t.Helper()
+	r := &rig{store: open(t), dir: t.TempDir()}
+	settings := purge.DefaultSettings()
+	settings.Protected = []string{"protected"}
+	settings.ImmediateDelete = purge.DeleteDisabled
+	engine, err := purge.New(purge.Options{Store: r.store, Settings: settings})
+	if err != nil {
+		t.Fatalf("make the engine: %v", err)
+	}
+	r.engine = engine
+	r.options = Options{Store: r.store, Engine: engine, DataDir: r.dir, Version: "1.2.3"}
+	for _, f := range change {
+		f(&r.options)
+	}
+	r.handler = New(r.options)
+	return r
+}
+
+// inProcess connects the client within the process.
+func (r *rig) inProcess(t *testing.T) *rig {
+	t.Helper()
+	r.Client = NewClient(InProcess(r.handler))
+	t.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			t.Errorf("close the client: %v", err)
+		}
+	})
+	return r
+}
+
+// onSocket connects the client through a Unix socket.
+func (r *rig) onSocket(t *testing.T) *rig {
+	t.Helper()
+	r.socket = filepath.Join(r.dir, SocketName)
+	serve(t, r.handler, r.socket)
+	c, err := Dial(t.Context(), r.socket)
+	if err != nil {
+		t.Fatalf("dial: %v", err)
+	}
+	r.Client = c
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Errorf("close the client: %v", err)
+		}
+	})
+	return r
+}
+
+// serve serves a handler on a Unix socket until the test ends.
+func serve(t *testing.T, h http.Handler, path string) net.Listener {
+	t.Helper()
+	l, err := ListenUnix(path)
+	if err != nil {
+		t.Fatalf("listen: %v", err)
+	}
+	srv := NewHTTPServer(h, nil)
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(l) }()
+	t.Cleanup(func() {
+		srv.Close()
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	return l
+}
+
+// both runs a test over the socket and in process.
+func both(t *testing.T, test func(t *testing.T, r *rig), change ...func(*Options)) {
+	t.Helper()
+	t.Run("socket", func(t *testing.T) { test(t, newRig(t, change...).onSocket(t)) })
+	t.Run("in process", func(t *testing.T) { test(t, newRig(t, change...).inProcess(t)) })
+}
+
+// create registers tenants; "child/parent" names the parent.
+func (r *rig) create(t *testing.T, tenants ...NewTenant) {
+	t.Helper()
+	for _, n := range tenants {
+		if _, err := r.Create(t.Context(), n); err != nil {
+			t.Fatalf("create %q: %v", n.ID, err)
+		}
+	}
+}
+
+// disable deactivates tenants as if that had been done the given time ago.
+func (r *rig) disable(t *testing.T, ago time.Duration, ids ...string) {
+	t.Helper()
+	for _, id := range ids {
+		_, err := r.store.Update(t.Context(), id, store.Update{
+			Origin: store.Origin{Actor: store.Actor{ID: "test"}, At: time.Now().Add(-ago)},
+			Change: store.Deactivate(10, store.DefaultGrace(), nil),
+		})
+		if err != nil {
+			t.Fatalf("disable %q: %v", id, err)
+		}
+	}
+}
+
+// days is a duration of n days.
+func days(n int) time.Duration { return time.Duration(n) * 24 * time.Hour }
+
+// wantCode fails the test unless err has the code.
+func wantCode(t *testing.T, err error, code store.Code) {
+	t.Helper()
+	if store.CodeOf(err) != code {
+		t.Errorf("error %v has the code %q, want %q", err, store.CodeOf(err), code)
+	}
+}

@@ -1,0 +1,140 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/tenantpurge/purger/metrics"
+	"github.com/tenantpurge/purger/store"
+)
+
+// observe gives each request a trace id, counts it and writes one line about it
+// to the log: at debug for one that only reads, at info for one that may change
+// something, at error for a defect. Bodies, queries and paths are not in it.
+func observe(next http.Handler, route func(*http.Request) string, l *zap.Logger, m *metrics.Metrics) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now()
+		r = withTrace(r)
+		rec := &recorder{ResponseWriter: w, ctl: http.NewResponseController(w), stall: stallTimeout}
+		// What the request before on this connection left must not end this one.
+		_ = rec.ctl.SetWriteDeadline(began.Add(rec.stall))
+		if r.ContentLength != 0 {
+			// The server lifts this at the end of the body. A body that no handler
+			// reads is read by the server before it answers: within this, too.
+			_ = rec.ctl.SetReadDeadline(began.Add(bodyTimeout))
+		}
+		name := route(r)
+		defer func() {
+			status := rec.status
+			if status == 0 {
+				status = http.StatusOK
+			}
+			m.HTTPRequest(name, status)
+			level := zapcore.InfoLevel
+			if r.Method == http.MethodGet || r.Method == http.MethodHead {
+				level = zapcore.DebugLevel
+			}
+			if status == http.StatusInternalServerError || rec.err != nil && codeOf(rec.err) == store.Internal {
+				level = zapcore.ErrorLevel
+			}
+			if line := l.Check(level, "request"); line != nil {
+				line.Write(rec.fields(name, status, time.Since(began), traceOf(r))...)
+			}
+		}()
+		next.ServeHTTP(rec, r)
+	})
+}
+
+// recorder notes what becomes of an answer, and gives each write of it a
+// deadline.
+type recorder struct {
+	http.ResponseWriter
+	ctl    *http.ResponseController
+	stall  time.Duration
+	status int // 0: the answer has not begun
+	bytes  int64
+	actor  string // id
+	tenant string // id
+	err    error
+}
+
+// Unwrap is for [http.ResponseController].
+func (rec *recorder) Unwrap() http.ResponseWriter { return rec.ResponseWriter }
+
+// WriteHeader implements http.ResponseWriter.
+func (rec *recorder) WriteHeader(status int) {
+	if rec.status == 0 && status >= 200 {
+		rec.status = status
+	}
+	rec.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (rec *recorder) Write(p []byte) (int, error) {
+	if rec.status == 0 {
+		rec.status = http.StatusOK
+	}
+	_ = rec.ctl.SetWriteDeadline(time.Now().Add(rec.stall))
+	n, err := rec.ResponseWriter.Write(p)
+	rec.bytes += int64(n)
+	return n, err
+}
+
+// fields returns the fields of the log line.
+func (rec *recorder) fields(route string, status int, took time.Duration, trace string) []zap.Field {
+	f := []zap.Field{
+		zap.String("route", route), zap.Int("status", status), zap.Int64("bytes", rec.bytes),
+		zap.Duration("took", took), zap.String("trace_id", trace),
+	}
+	if rec.actor != "" {
+		f = append(f, zap.String("actor", rec.actor))
+	}
+	if rec.tenant != "" {
+		f = append(f, zap.String("tenant_id", rec.tenant))
+	}
+	if rec.err != nil {
+		f = append(f, zap.String("error", rec.err.Error()))
+	}
+	return f
+}
+
+// recorderOf returns the recorder that observe made; every answer has one.
+func recorderOf(w http.ResponseWriter) *recorder {
+	for {
+		switch v := w.(type) {
+		case *recorder:
+			return v
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = v.Unwrap()
+		default:
+			panic("api: an answer that is not observed")
+		}
+	}
+}
+
+// begun reports whether the answer has begun.
+func begun(w http.ResponseWriter) bool { return recorderOf(w).status != 0 }
+
+// noteActor notes who calls, for the log.
+func noteActor(w http.ResponseWriter, a store.Actor) { recorderOf(w).actor = a.ID }
+
+// noteTenant notes whom a request is about, for the log.
+func noteTenant(w http.ResponseWriter, id string) { recorderOf(w).tenant = id }
+
+// noteError notes what went wrong, for the log.
+func noteError(w http.ResponseWriter, err error) {
+	rec := recorderOf(w)
+	rec.err = errors.Join(rec.err, err)
+}
+
+// streaming gives each further read and write of the exchange as long as a
+// person may take who pages through it.
+func streaming(w http.ResponseWriter) *recorder {
+	rec := recorderOf(w)
+	rec.stall = streamTimeout
+	return rec
+}

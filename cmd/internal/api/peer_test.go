@@ -1,0 +1,157 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+// whoami answers with the peer.
+func whoami(w http.ResponseWriter, r *http.Request) {
+	a, err := PeerActor(r)
+	if err != nil {
+		say(w, http.StatusUnauthorized, err.Error())
+		return
+	}
+	say(w, http.StatusOK, a.ID+" "+a.Name)
+}
+
+// TestHelperProcess is not a test: another process runs it to call a socket.
+func TestHelperProcess(t *testing.T) {
+	path := os.Getenv("API_TEST_SOCKET")
+	if path == "" {
+		t.Skip("only for TestPeerActor_IsTheUserOfTheOtherProcess")
+	}
+	c := NewClient(NewTransport(path))
+	defer c.Close()
+	if got := raw(t, &rig{Client: c}, "GET /", "").body; got != os.Getenv("API_TEST_WANT")+"\n" {
+		t.Errorf("the server sees %q", got)
+	}
+}
+
+func TestPeerActor_IsTheUserOfTheOtherProcess(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can become another user")
+	}
+	dir, err := os.MkdirTemp("", "api") // that of t.TempDir is root's alone
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	exe, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary, path := filepath.Join(dir, "helper"), filepath.Join(dir, SocketName)
+	if err := os.WriteFile(binary, exe, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	serve(t, http.HandlerFunc(whoami), path)
+	if err := os.Chown(path, 12345, 12345); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, uid := range []uint32{12345, 0} {
+		want := "uid:" + strconv.Itoa(int(uid)) + " "
+		if u, err := user.LookupId(strconv.Itoa(int(uid))); err == nil {
+			want += u.Username
+		}
+		cmd := exec.CommandContext(t.Context(), binary, "-test.run=^TestHelperProcess$")
+		cmd.Dir = dir
+		cmd.Env = []string{"API_TEST_SOCKET=" + path, "API_TEST_WANT=" + want}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "PASS") {
+			t.Errorf("uid %d: %v\n%s", uid, err, out)
+		}
+	}
+	// Neither owner nor group: the mode of the socket keeps the user out.
+	cmd := exec.CommandContext(t.Context(), binary, "-test.run=^TestHelperProcess$", "-test.v")
+	cmd.Dir = dir
+	cmd.Env = []string{"API_TEST_SOCKET=" + path}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 54321, Gid: 54321}}
+	if out, _ := cmd.CombinedOutput(); !strings.Contains(string(out), "permission denied") {
+		t.Errorf("another user came in:\n%s", out)
+	}
+}
+
+func TestPeerActor_InProcessIsThisProcess(t *testing.T) {
+	c := NewClient(InProcess(http.HandlerFunc(whoami)))
+	defer c.Close()
+	me := ProcessActor()
+	if got := raw(t, &rig{Client: c}, "GET /", "").body; got != me.ID+" "+me.Name+"\n" {
+		t.Errorf("the server sees %q, want %+v", got, me)
+	}
+}
+
+func TestPeerActor_TCPHasNone(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := NewHTTPServer(http.HandlerFunc(whoami), nil)
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(l) }()
+	defer func() {
+		srv.Close()
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+	}()
+	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "tcp", l.Addr().String())
+	}}
+	c := NewClient(tr)
+	defer c.Close()
+	if res := raw(t, &rig{Client: c}, "GET /", ""); res.status != http.StatusUnauthorized || !strings.Contains(res.body, "not a Unix socket") {
+		t.Errorf("status %d: %s", res.status, res.body)
+	}
+}
+
+func TestInProcess_CloseWaitsForTheHandlers(t *testing.T) {
+	begun, ended := make(chan struct{}), make(chan struct{})
+	c := NewClient(InProcess(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(begun)
+		<-r.Context().Done() // the call is cut off, not waited for
+		close(ended)
+	})))
+	result := make(chan error, 1)
+	go func() {
+		_, err := c.Status(context.Background())
+		result <- err
+	}()
+	<-begun
+	if err := c.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	select {
+	case <-ended:
+	default:
+		t.Error("a handler still works on a store that is closed next")
+	}
+	if err := <-result; store.CodeOf(err) != store.Unavailable {
+		t.Errorf("the call: %v", err)
+	}
+	if err := c.Close(); err != nil {
+		t.Errorf("close again: %v", err)
+	}
+	if _, err := c.Status(context.Background()); store.CodeOf(err) != store.Unavailable {
+		t.Errorf("after close: %v", err)
+	}
+}

@@ -1,0 +1,110 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+// server answers the API.
+type server struct {
+	Options
+	mux *http.ServeMux
+
+	// One of each at a time: two imports would open each other's gate, and
+	// several backups or checks would fill the disk or starve the passes.
+	importing, spooling, checking sync.Mutex
+}
+
+// New returns the handler of the whole API, to be served by [NewHTTPServer] or
+// [InProcess].
+func New(o Options) http.Handler {
+	if o.Authenticate == nil {
+		o.Authenticate = PeerActor
+	}
+	if o.TempDir == "" {
+		o.TempDir = o.DataDir
+	}
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	s := &server{Options: o, mux: http.NewServeMux()}
+	s.mux.HandleFunc("/", s.notFound)
+	for path, methods := range s.resources() {
+		s.mux.Handle(path, methods)
+	}
+	return observe(s, s.route, o.Logger.Named("api"), o.Metrics)
+}
+
+// route returns the label of a request's route, which never has an id in it.
+func (s *server) route(r *http.Request) string {
+	_, pattern := s.mux.Handler(r)
+	if res, ok := s.resource(r); ok {
+		if _, ok := res.methods[r.Method]; ok {
+			return r.Method + " " + pattern
+		}
+		return pattern
+	}
+	return unmatched
+}
+
+// resource returns what the path of a request names.
+func (s *server) resource(r *http.Request) (*resource, bool) {
+	h, _ := s.mux.Handler(r) // that of a redirect, for a path with . or .. or // in it
+	res, ok := h.(*resource)
+	return res, ok
+}
+
+// ServeHTTP implements http.Handler. Who calls is asked before anything else,
+// so that a stranger learns nothing, not even which routes there are.
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer s.recover(w, r)
+	actor, err := s.Authenticate(r)
+	if err != nil {
+		fail(w, r, err)
+		return
+	}
+	noteActor(w, actor)
+	if _, ok := s.resource(r); !ok {
+		s.notFound(w, r)
+		return
+	}
+	s.mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), actorKey{}, actor)))
+}
+
+// actorKey is the key of the caller in the context of a request.
+type actorKey struct{}
+
+// recover turns the panic of a handler into an answer and a log line. An answer
+// that has begun is cut off instead, which its reader sees.
+func (s *server) recover(w http.ResponseWriter, r *http.Request) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if p != http.ErrAbortHandler {
+		s.Logger.Error("a request panicked", zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
+	}
+	cut := begun(w) || p == http.ErrAbortHandler
+	w.Header().Set("Connection", "close") // what was read of the request is not known
+	fail(w, r, store.Errorf(store.Internal, "the request panicked; the log has the details"))
+	if cut {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// notFound answers for a path that names nothing.
+func (s *server) notFound(w http.ResponseWriter, r *http.Request) {
+	fail(w, r, store.Errorf(store.NotFound, "there is no such path; the API begins with %s", Prefix))
+}
+
+// origin says that the caller of r makes a change now.
+func (r *request) origin() store.Origin {
+	return store.Origin{Actor: r.actor, At: time.Now()}
+}

@@ -1,0 +1,78 @@
+package api
+
+import (
+	"maps"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+// Status is the answer of GET /status.
+type Status struct {
+	Version  string          `json:"version"`
+	PID      int             `json:"pid"`
+	DataDir  string          `json:"dataDir"`
+	Running  *Running        `json:"running"`  // null: no pass runs
+	NextRun  store.Timestamp `json:"nextRun"`  // "" without a scheduler
+	Schedule string          `json:"schedule"` // "" without a scheduler
+	Gates    store.Gates     `json:"gates"`
+	Closed   []store.Gate    `json:"closed"` // never null
+	Stats    Stats           `json:"stats"`
+	LastRun  *store.Run      `json:"lastRun"` // null: none is on record
+}
+
+// Running tells of the pass that runs.
+type Running struct {
+	Trigger string          `json:"trigger"`
+	Since   store.Timestamp `json:"since"`
+}
+
+// Stats is [store.Stats] on the wire.
+type Stats struct {
+	Tenants        map[store.Status]int64      `json:"tenants"`
+	Resources      store.Counts                `json:"resources"`
+	Blocked        map[store.BlockReason]int64 `json:"blocked"`
+	Due            int64                       `json:"due"`
+	OldestDue      store.Timestamp             `json:"oldestDue,omitzero"`
+	NextPurge      store.Timestamp             `json:"nextPurge,omitzero"`
+	ClaimedLastDay int64                       `json:"claimedLastDay"`
+	AuditHead      store.AuditRef              `json:"auditHead"`
+	Size           FileSize                    `json:"size"`
+}
+
+// FileSize is the size of the store's file in bytes.
+type FileSize struct {
+	Size     int64 `json:"size"`
+	Free     int64 `json:"free"`
+	Freelist int64 `json:"freelist"`
+}
+
+// CheckResult is the answer of POST /store/check.
+type CheckResult struct {
+	OK      bool     `json:"ok"`
+	Defects []string `json:"defects,omitempty"`
+}
+
+// Compaction is the answer of POST /store/compact, in bytes.
+type Compaction struct {
+	Before int64 `json:"before"`
+	After  int64 `json:"after"`
+}
+
+// statsOf renders s, with every status and every block reason present.
+func statsOf(s store.Stats) Stats {
+	w := Stats{
+		Tenants: map[store.Status]int64{}, Resources: s.Resources, Blocked: map[store.BlockReason]int64{},
+		Due: s.Due, OldestDue: store.Timestamp{Time: s.OldestDue}, NextPurge: store.Timestamp{Time: s.NextPurge},
+		ClaimedLastDay: s.ClaimedLastDay, AuditHead: s.AuditHead,
+		Size: FileSize{Size: s.Size.Size, Free: s.Size.Free, Freelist: s.Size.Freelist},
+	}
+	for _, v := range store.Statuses() {
+		w.Tenants[v] = 0
+	}
+	for _, v := range store.BlockReasons() {
+		w.Blocked[v] = 0
+	}
+	maps.Copy(w.Tenants, s.Tenants)
+	maps.Copy(w.Blocked, s.Blocked)
+	return w
+}
