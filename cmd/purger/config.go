@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/prometheus/exporter-toolkit/web"
+	"github.com/spf13/cobra"
+
+	"github.com/tenantpurge/purger/cmd/internal/config"
+)
+
+// newConfig returns the command "config".
+func newConfig(a *app) *cobra.Command {
+	cmd := group(&cobra.Command{
+		Use: "config", Short: "Check and show the configuration", GroupID: groupUpkeep,
+	})
+	cmd.AddCommand(newConfigCheck(a), newConfigPrint(a))
+	return cmd
+}
+
+// newConfigCheck returns the command "config check".
+func newConfigCheck(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "check [FILE]", Short: "Report everything that is wrong with a configuration file",
+		Long: `check reads a configuration file, that of --config unless another one is named,
+and the web configuration that it refers to, and reports everything that is wrong,
+each with its line. The exit code is then 78.`,
+		Args: arguments("[FILE]"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				a.configFile = args[0]
+			}
+			if a.configFile == "" {
+				return usageErrorf("there is nothing to check; want a FILE, or --config FILE")
+			}
+			cfg, err := a.config()
+			if err != nil {
+				return err
+			}
+			if err := checkWeb(cfg); err != nil {
+				return err
+			}
+			fmt.Fprintf(a.stdout, "%s: ok\n", printable(a.configFile))
+			return nil
+		},
+	}
+}
+
+// checkWeb reads the web configuration file and what it refers to.
+func checkWeb(cfg config.Config) error {
+	if err := web.Validate(cfg.Web.ConfigFile); err != nil {
+		return &exitError{code: exitConfig, err: fmt.Errorf("web.configFile: %s: %w; want a file as exporter-toolkit documents it", cfg.Web.ConfigFile, err)}
+	}
+	return nil
+}
+
+// newConfigPrint returns the command "config print".
+func newConfigPrint(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "print", Short: "Show the configuration in force, every field in it",
+		Long: `print shows the configuration file with the defaults filled in and the flags
+applied. As YAML, the default, it is a configuration file again.`,
+		Args: arguments(),
+	}
+	output := outputFlag(cmd)
+	*output = formatYAML
+	cmd.RunE = func(*cobra.Command, []string) error {
+		if *output == formatTable {
+			return usageErrorf("a configuration is no table; want -o yaml or -o json")
+		}
+		cfg, err := a.config()
+		if err != nil {
+			return err
+		}
+		if *output == formatYAML {
+			return cfg.Print(a.stdout)
+		}
+		return output.write(a.stdout, cfg, nil)
+	}
+	return cmd
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"github.com/tenantpurge/purger/cmd/internal/api"
+	"github.com/tenantpurge/purger/cmd/internal/config"
+	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/store"
+	"github.com/tenantpurge/purger/store/boltstore"
+)
+
+// whenMissing says what a command does about a data directory without a store.
+type whenMissing int
+
+const (
+	// refuse is for every command that only makes sense with what is there: an
+	// empty store, made by a typing error in --data-dir, would answer "all is
+	// well".
+	refuse whenMissing = iota
+	// create is for the commands that fill a store.
+	create
+	// scratch is for a dry run: it works on an empty store that is removed.
+	scratch
+)
+
+// connectTimeout is how long a command tries while the store is locked and
+// nobody answers: a daemon that starts, or another command that ends soon.
+const connectTimeout = 3 * time.Second
+
+// session is the API, wherever it is served.
+type session struct {
+	*api.Client
+	// local says that this process serves it, on a store that it has opened.
+	local bool
+	close func() error
+}
+
+// Close ends the session; a local one closes the store.
+func (s *session) Close() error {
+	err := s.Client.Close()
+	if s.close != nil {
+		err = errors.Join(err, s.close())
+	}
+	return err
+}
+
+// do connects and calls f. The context of f ends with a signal; when that was
+// why f failed, its error says so.
+func (a *app) do(cmd *cobra.Command, missing whenMissing, f func(context.Context, *session) error) error {
+	ctx, cancel := a.hangUp(cmd.Context())
+	defer cancel()
+	s, err := a.connect(ctx, missing)
+	if err != nil {
+		return stopped(ctx, err)
+	}
+	err = f(ctx, s)
+	return errors.Join(stopped(ctx, err), s.Close())
+}
+
+// stopped returns err, or why ctx ended if it has and err has no exit code of
+// its own.
+func stopped(ctx context.Context, err error) error {
+	var exit *exitError
+	if err == nil || ctx.Err() == nil || errors.As(err, &exit) {
+		return err
+	}
+	return &exitError{code: exitTryAgain, err: context.Cause(ctx)}
+}
+
+// connect returns a session with the daemon, or, where nobody listens, with a
+// server of its own on the store.
+func (a *app) connect(ctx context.Context, missing whenMissing) (*session, error) {
+	cfg, err := a.config()
+	if err != nil {
+		return nil, err
+	}
+	socket := filepath.Join(cfg.DataDir, api.SocketName)
+	for deadline := time.Now().Add(connectTimeout); ; {
+		c, err := api.Dial(ctx, socket)
+		if err == nil {
+			return &session{Client: c}, nil
+		}
+		if !errors.Is(err, api.ErrNotReachable) {
+			return nil, err
+		}
+		s, err := a.openLocal(ctx, cfg, missing)
+		if !errors.Is(err, boltstore.ErrLocked) {
+			return s, err
+		}
+		if time.Now().After(deadline) {
+			return nil, &exitError{code: exitUnreachable, err: fmt.Errorf(
+				"%w, and nobody answers on %s; want a daemon that is up, or the other process to end: try again", err, socket)}
+		}
+	}
+}
+
+// openLocal opens the store and serves it to this process alone. The contexts
+// of its requests end with ctx.
+func (a *app) openLocal(ctx context.Context, cfg config.Config, missing whenMissing) (*session, error) {
+	remove := func() error { return nil }
+	switch exists, err := storeExists(cfg.DataDir); {
+	case err != nil:
+		return nil, err
+	case !exists && missing == refuse:
+		return nil, fmt.Errorf("there is no store in %s; want --data-dir, or dataDir in a --config, to name a directory that 'purger serve', 'import' or 'tenant create' has filled", cfg.DataDir)
+	case !exists && missing == scratch:
+		if cfg.DataDir, err = os.MkdirTemp("", "purger-dry-run-*"); err != nil {
+			return nil, err
+		}
+		dir := cfg.DataDir
+		remove = func() error { return os.RemoveAll(dir) }
+	}
+	logger, _ := newLogger(config.Log{Level: "error", Format: cfg.Log.Format}, a.stderr)
+	st, err := boltstore.Open(ctx, storeOptions(cfg, logger, missing == refuse))
+	if err != nil {
+		return nil, errors.Join(err, remove())
+	}
+	engine, err := purge.New(purge.Options{Store: st, Logger: logger, Settings: cfg.PurgeSettings()})
+	if err != nil {
+		return nil, errors.Join(err, st.Close(), remove())
+	}
+	c := serveLocal(ctx, api.Options{
+		Store: st, Engine: engine, DataDir: cfg.DataDir, TempDir: cfg.Store.ImportTempDir,
+		Version: readBuildInfo().Version, Logger: logger,
+	})
+	return &session{Client: c, local: true, close: func() error {
+		return errors.Join(st.Close(), remove())
+	}}, nil
+}
+
+// serveLocal serves the API to this process alone. The contexts of the requests
+// end with ctx. Closing the client waits until every request has ended.
+func serveLocal(ctx context.Context, o api.Options) *api.Client {
+	h := api.New(o)
+	return api.NewClient(api.InProcess(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rctx, cancel := context.WithCancelCause(r.Context())
+		defer cancel(nil)
+		defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
+		h.ServeHTTP(w, r.WithContext(rctx))
+	})))
+}
+
+// storeOptions returns how the store of the configuration is opened.
+func storeOptions(cfg config.Config, logger *zap.Logger, mustExist bool) boltstore.Options {
+	return boltstore.Options{
+		Dir: cfg.DataDir, MustExist: mustExist, Logger: logger,
+		TxTarget: cfg.Store.TransactionTarget, MmapSize: cfg.Store.MmapSize,
+	}
+}
+
+// storeExists reports whether dir has a store, of whatever state.
+func storeExists(dir string) (bool, error) {
+	_, err := os.Lstat(filepath.Join(dir, boltstore.FileName))
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	}
+	return false, store.Errorf(store.Precondition, "look for a store: %w; want a directory that can be read", err)
+}

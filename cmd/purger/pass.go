@@ -1,0 +1,82 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tenantpurge/purger/purge"
+)
+
+// passTable renders a pass, or a plan of one.
+func passTable(t *table, r purge.Report) {
+	plan := r.Trigger == purge.TriggerPlan
+	if len(r.Tenants) > 0 {
+		t.row(append(append([]string{"TENANT", "OUTCOME", "DATE"}, countHeads()...), "WHY")...)
+		for _, row := range r.Tenants {
+			t.row(append(append([]string{row.ID, string(row.Outcome), timeText(row.EstimatedPurgeDate.Time)}, countCells(row.ResourcesDeleted)...), rowText(row))...)
+		}
+		t.text("")
+	}
+	if r.Omitted > 0 {
+		t.text("%s blocked are not shown.", plural(r.Omitted, "more tenant"))
+	}
+	if r.Gate != nil {
+		t.text("Purging is stopped: %s.", gateText(*r.Gate))
+	}
+	if plan {
+		t.text("A pass would purge %s.", purgedText(r.Totals))
+		return
+	}
+	t.text("Pass %s: purged %s, in %s.", r.Result, purgedText(r.Totals), tookText(r.StartedAt.Time, r.FinishedAt.Time))
+	if r.Error != "" {
+		t.text("Error: %s", r.Error)
+	}
+}
+
+// purgedText says how much a pass has purged.
+func purgedText(n purge.Totals) string {
+	if n.Tenants == 0 {
+		return "nothing"
+	}
+	return plural(n.Tenants, "tenant") + " with " + countsText(n.Counts)
+}
+
+// rowText says why a tenant was not purged, "" if it was.
+func rowText(row purge.Row) string {
+	switch {
+	case row.Block != nil:
+		return blockText(row.ID, *row.Block)
+	case row.Error != "":
+		return row.Error
+	}
+	return ""
+}
+
+// tookText renders how long something took.
+func tookText(from, to time.Time) string {
+	d := to.Sub(from)
+	if d < time.Second {
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	}
+	return d.Round(100 * time.Millisecond).String()
+}
+
+// passError returns the error with which a command ends that made the pass:
+// everything is in the report, so it holds only the exit code. A tenant that
+// failed outweighs a gate that closed, since trying again does not cure it.
+func passError(r purge.Report) error {
+	for _, row := range r.Tenants {
+		if row.Outcome == purge.OutcomeFailed || row.Outcome == purge.OutcomeRetrying {
+			return &exitError{code: exitSomeFailed}
+		}
+	}
+	switch r.Result {
+	case purge.ResultOK:
+		return nil
+	case purge.ResultPartial:
+		return &exitError{code: exitSomeFailed}
+	case purge.ResultPaused, purge.ResultHalted, purge.ResultImport, purge.ResultInterrupted:
+		return &exitError{code: exitTryAgain}
+	}
+	return &exitError{code: exitFailure, err: fmt.Errorf("the pass ended with %q: %s", r.Result, r.Error)}
+}

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+)
+
+// newPlan returns the command "plan".
+func newPlan(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "plan", Short: "Say what a pass would do now, and change nothing", GroupID: groupPurging,
+		Long: `plan walks through everything that is due by the code of a pass and says tenant by
+tenant what a pass would do: what it would delete, and which tenants wait, for
+whom and until when. It changes nothing.`,
+		Args: arguments(),
+	}
+	output := outputFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return a.do(cmd, refuse, func(ctx context.Context, c *session) error {
+			r, err := c.Plan(ctx)
+			if err != nil {
+				return err
+			}
+			return output.write(a.stdout, r, func(t *table) { passTable(t, r) })
+		})
+	}
+	return cmd
+}

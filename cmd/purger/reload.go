@@ -1,0 +1,63 @@
+package main
+
+import (
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/tenantpurge/purger/cmd/internal/config"
+	"github.com/tenantpurge/purger/scheduler"
+)
+
+// reload loads the configuration again and applies it. A bad one changes
+// nothing: every problem is logged, and the error tells them all. It is safe for
+// concurrent use.
+func (d *daemon) reload() error {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	d.notify.reloading()
+	defer d.notify.ready()
+	err := d.apply()
+	d.metrics.ConfigReloaded(err == nil, time.Now())
+	if err == nil {
+		d.logger.Info("the configuration was loaded again", zap.String("config", d.app.configFile))
+		return nil
+	}
+	var problems *config.Problems
+	if !errors.As(err, &problems) {
+		d.logger.Error("the configuration is bad and nothing was changed", zap.String("config", d.app.configFile), zap.Error(err))
+		return err
+	}
+	for _, p := range problems.List {
+		d.logger.Error("the configuration is bad and nothing was changed",
+			zap.String("file", p.File), zap.Int("line", p.Line), zap.String("field", p.Field),
+			zap.String("value", p.Value), zap.String("want", p.Want))
+	}
+	return err
+}
+
+// apply reads everything before it changes anything.
+func (d *daemon) apply() error {
+	now := d.settings.get()
+	next, err := d.app.serveConfig(d.flags)
+	if err != nil {
+		return err
+	}
+	schedule, err := scheduler.ParseSchedule(next.Purge.Schedule)
+	if err != nil {
+		return err
+	}
+	if err := d.engine.Configure(next.PurgeSettings()); err != nil {
+		return err
+	}
+	if next.Purge.Schedule != now.Purge.Schedule {
+		d.scheduler.SetSchedule(schedule)
+	}
+	d.level.SetLevel(zapLevel(next.Log.Level))
+	if keys := restartOnly(now, next); len(keys) > 0 {
+		d.logger.Warn("these fields have changed and take effect only after a restart", zap.Strings("fields", keys))
+	}
+	d.settings.set(keepRestartOnly(now, next))
+	return nil
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+	"github.com/tenantpurge/purger/purge"
+)
+
+// newRun returns the command "run".
+func newRun(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "run", Short: "Make one pass now: purge everything that is due", GroupID: groupPurging,
+		Long: `run makes one pass and reports what became of every tenant that is due. With a
+daemon running, the daemon makes the pass; without, this process does.
+
+The exit code is 3 when a tenant failed or will be retried, and 75 when purging
+is paused, halted or stopped by an incomplete import.`,
+		Example: "  purger run --once -o json",
+		Args:    arguments(),
+	}
+	output := outputFlag(cmd)
+	// For a crontab or a Job the word says what happens; there is no other mode.
+	cmd.Flags().Bool("once", true, "make exactly one pass, which is what run does in any case")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if once, err := cmd.Flags().GetBool("once"); err != nil || !once {
+			return usageErrorf("--once=false: run makes exactly one pass; for one after the other want 'purger serve'")
+		}
+		return a.do(cmd, refuse, func(ctx context.Context, c *session) error {
+			r, err := makePass(ctx, c)
+			if err != nil {
+				return err
+			}
+			if err := output.write(a.stdout, r, func(t *table) { passTable(t, r) }); err != nil {
+				return err
+			}
+			return passError(r)
+		})
+	}
+	return cmd
+}
+
+// makePass makes a pass and waits for its report. Of a pass in this process that
+// a signal ends there is a report as well, of what was done by then; a daemon
+// goes on with its pass when the caller leaves.
+func makePass(ctx context.Context, c *session) (purge.Report, error) {
+	if c.local {
+		// The server ends the pass, and so the call.
+		ctx = context.WithoutCancel(ctx)
+	}
+	return c.Run(ctx, purge.TriggerRun)
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"github.com/tenantpurge/purger/purge"
+)
+
+// serveFlags are the flags of the command "serve".
+type serveFlags struct {
+	importFile string
+	listen     []string // none: web.listenAddress of the configuration
+	webConfig  string
+}
+
+// newServe returns the command "serve".
+func newServe(a *app) *cobra.Command {
+	var f serveFlags
+	cmd := &cobra.Command{
+		Use: "serve", Short: "Run the daemon", GroupID: groupDaemon,
+		Long: `serve runs the daemon: it keeps the store, purges what is due on the schedule, at
+the start and when told to, and serves metrics and health over HTTP and the API on
+a Unix socket in the data directory.
+
+Signals: SIGUSR1 begins a pass. SIGUSR2 logs the plan and every gate. SIGHUP loads
+the configuration again; a bad one changes nothing. SIGTERM and SIGINT end the
+running batch and then the daemon; a second SIGINT does not wait for it.`,
+		Example: "  purger serve --import tenants.ndjson\n  purger serve --config /etc/purger/purger.yaml",
+		Args:    arguments(),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), f) },
+	}
+	cmd.Flags().StringVar(&f.importFile, "import", "", "NDJSON file to import first; what is in the store already is kept")
+	cmd.Flags().StringArrayVar(&f.listen, "web.listen-address", nil, "address for metrics and health (repeatable; default: web.listenAddress, 127.0.0.1:9464)")
+	cmd.Flags().StringVar(&f.webConfig, "web.config.file", "", "exporter-toolkit file for TLS and basic auth")
+	return cmd
+}
+
+// serve runs the daemon until ctx ends, which is a clean end, or until a part of
+// it fails.
+func (a *app) serve(ctx context.Context, f serveFlags) (err error) {
+	cfg, err := a.serveConfig(f)
+	if err != nil {
+		return err
+	}
+	d := &daemon{app: a, flags: f, failed: make(chan error, 8)}
+	d.settings.set(cfg)
+	d.logger, d.level = newLogger(cfg.Log, a.stderr)
+	d.notify = notifier{d.logger}
+	d.stop = stopStack{logger: d.logger}
+	build := readBuildInfo()
+	d.logger.Info("purger starts", zap.String("version", build.Version), zap.String("revision", build.Revision),
+		zap.Int("pid", os.Getpid()), zap.String("data_dir", cfg.DataDir), zap.String("config", a.configFile))
+	defer func() {
+		d.notify.stopping()
+		err = errors.Join(err, d.stop.unwind())
+		switch {
+		case err == nil:
+			d.logger.Info("purger ends")
+		case !console(cfg.Log, a.stderr):
+			// A person reads the error as text, which follows; a machine does not.
+			d.logger.Error("purger ends with an error", zap.Error(err))
+		}
+	}()
+	for _, step := range []func(context.Context) error{
+		d.openStore, d.buildEngine, d.importFirst, d.serveSocket, d.serveWeb, d.startScheduler,
+	} {
+		err := step(ctx)
+		if ctx.Err() != nil {
+			d.logger.Info("stopped while starting", zap.String("reason", context.Cause(ctx).Error()), zap.Error(err))
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	d.startHousekeeping(ctx)
+	d.notify.ready()
+	d.logger.Info("purger is ready", zap.Strings("web", d.addresses))
+	return d.loop(ctx)
+}
+
+// loop does what signals ask for until ctx ends or a part of the daemon fails.
+func (d *daemon) loop(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			d.logger.Info("draining", zap.String("reason", context.Cause(ctx).Error()))
+			return nil
+		case err := <-d.failed:
+			return err
+		case <-d.app.signals.reload:
+			// What is wrong with the configuration is logged there, and nothing
+			// has changed.
+			_ = d.reload()
+		case <-d.app.signals.trigger:
+			d.logger.Info("a pass was asked for by signal")
+			d.scheduler.Trigger(purge.TriggerSignal)
+		}
+	}
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/tenantpurge/purger/cmd/internal/api"
+	"github.com/tenantpurge/purger/store"
+)
+
+// newStatus returns the command "status".
+func newStatus(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "status", Short: "Say how things are: gates, counts, last and next pass", GroupID: groupDaemon,
+		Args: arguments(),
+	}
+	output := outputFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return a.do(cmd, refuse, func(ctx context.Context, c *session) error {
+			s, err := c.Status(ctx)
+			if err != nil {
+				return err
+			}
+			return output.write(a.stdout, s, func(t *table) { statusTable(t, s) })
+		})
+	}
+	return cmd
+}
+
+// statusTable renders the status for a person: what stops purging comes first.
+func statusTable(t *table, s api.Status) {
+	daemon := "not running"
+	if s.Schedule != "" {
+		daemon = fmt.Sprintf("running, pid %d, version %s", s.PID, s.Version)
+	}
+	t.field("daemon", daemon)
+	t.field("data directory", s.DataDir)
+	for _, g := range s.Closed {
+		t.field("purging is stopped", gateText(g))
+	}
+	if len(s.Closed) == 0 {
+		t.field("purging", "goes on")
+	}
+	if s.Gates.Allowance > 0 {
+		t.field("allowance", plural(s.Gates.Allowance, "tenant")+" beyond the limits")
+	}
+	if r := s.Running; r != nil {
+		t.field("pass", fmt.Sprintf("running since %s (%s)", timeText(r.Since.Time), r.Trigger))
+	}
+	if r := s.LastRun; r != nil {
+		t.field("last pass", runText(*r))
+	}
+	if s.Schedule != "" {
+		next := timeText(s.NextRun.Time)
+		if next == "" {
+			next = "none"
+		}
+		t.field("next pass", fmt.Sprintf("%s (%s)", next, s.Schedule))
+	}
+	statsFields(t, s.Stats)
+}
+
+// runText sums up a pass that has ended.
+func runText(r store.Run) string {
+	text := fmt.Sprintf("%s at %s (%s): %s purged", r.Result, timeText(r.FinishedAt.Time), r.Trigger, plural(r.Tenants, "tenant"))
+	if r.Failed > 0 {
+		text += ", " + number(r.Failed) + " failed"
+	}
+	if r.Blocked > 0 {
+		text += ", " + number(r.Blocked) + " blocked"
+	}
+	if r.Error != "" {
+		text += ": " + r.Error
+	}
+	return text
+}
+
+// statsFields renders what the store holds.
+func statsFields(t *table, s api.Stats) {
+	var tenants []string
+	for _, v := range store.Statuses() {
+		if n := s.Tenants[v]; n > 0 {
+			tenants = append(tenants, number(n)+" "+string(v))
+		}
+	}
+	if len(tenants) == 0 {
+		tenants = append(tenants, "none")
+	}
+	t.field("tenants", strings.Join(tenants, ", "))
+	due := number(s.Due)
+	if s.Due > 0 {
+		due += ", the oldest since " + timeText(s.OldestDue.Time)
+	}
+	t.field("due", due)
+	var blocked []string
+	for _, r := range store.BlockReasons() {
+		if n := s.Blocked[r]; n > 0 {
+			blocked = append(blocked, number(n)+" "+string(r))
+		}
+	}
+	t.field("blocked", strings.Join(blocked, ", "))
+	t.field("next date", timeText(s.NextPurge.Time))
+	t.field("resources", countsText(s.Resources))
+	t.field("claimed in 24 h", number(s.ClaimedLastDay))
+	t.field("audit entries", fmt.Sprint(s.AuditHead.Seq))
+	t.field("file", fmt.Sprintf("%s, %s of it free", sizeText(s.Size.Size), sizeText(s.Size.Free)))
+}
