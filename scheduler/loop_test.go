@@ -52,7 +52,7 @@ func TestRun_BeginsWithAPassWhenThereIsSomethingToDo(t *testing.T) {
 		{"left unfinished", store.Stats{Tenants: map[store.Status]int64{store.StatusPurging: 1}}, []run{{purge.TriggerStartup, bubbleStart}}},
 		{"nothing", store.Stats{
 			Tenants: map[store.Status]int64{store.StatusActive: 5, store.StatusDisabled: 2, store.StatusFailed: 1},
-			Blocked: map[store.BlockReason]int64{store.BlockHold: 1}, NextPurge: bubbleStart.Add(1),
+			NextPurge: bubbleStart.Add(1),
 		}, nil},
 	} {
 		synctest.Test(t, func(t *testing.T) {
