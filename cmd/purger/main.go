@@ -12,6 +12,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
+	_ "time/tzdata" // schedules may name a zone where the system has none on disk
 )
 
 // version is the version that purger reports; the linker sets it with
@@ -83,9 +85,13 @@ func catchSignals() *signals {
 	return s
 }
 
+// sameInterrupt is how soon after the first a SIGINT is the same one: timeout(1)
+// and some supervisors send it to the process and to its group.
+const sameInterrupt = 500 * time.Millisecond
+
 // untilStopped calls stop at the first SIGTERM or SIGINT, and closes abort at a
-// SIGINT after that. A repeated SIGTERM changes nothing: whoever sends it has
-// SIGKILL for his impatience.
+// SIGINT some time after that. A repeated SIGTERM changes nothing: whoever sends
+// it has SIGKILL for his impatience.
 func (s *signals) untilStopped(stop context.CancelCauseFunc, abort chan<- struct{}) {
 	select {
 	case sig := <-s.terminate:
@@ -93,8 +99,13 @@ func (s *signals) untilStopped(stop context.CancelCauseFunc, abort chan<- struct
 	case sig := <-s.interrupt:
 		stop(stoppedBy{sig})
 	}
-	<-s.interrupt
-	close(abort)
+	for first := time.Now(); ; {
+		<-s.interrupt
+		if time.Since(first) >= sameInterrupt {
+			close(abort)
+			return
+		}
+	}
 }
 
 // stoppedBy is the cause of a context that a signal ended.

@@ -48,6 +48,7 @@ func runScripts(t *testing.T, dir string, daemon bool) {
 			"code":        cmdCode,
 			"daemon":      cmdDaemon,
 			"signal":      cmdSignal,
+			"insist":      cmdInsist,
 			"stopped":     cmdStopped,
 			"until":       cmdUntil,
 			"json":        cmdJSON,

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
@@ -73,7 +74,26 @@ func cmdSignal(ts *testscript.TestScript, neg bool, args []string) {
 	if sig == 0 {
 		ts.Fatalf("signal %q is not known", args[0])
 	}
-	ts.Check(worldOf(ts).cmd.Process.Signal(sig))
+	if err := worldOf(ts).cmd.Process.Signal(sig); !errors.Is(err, os.ErrProcessDone) {
+		ts.Check(err)
+	}
+}
+
+// cmdInsist sends a signal until the daemon ends, as a person does who waits for
+// it: insist INT.
+func cmdInsist(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: insist NAME")
+	}
+	w := worldOf(ts)
+	if !eventually(func() bool {
+		if !w.hasExited() {
+			cmdSignal(ts, false, args)
+		}
+		return w.hasExited()
+	}) {
+		ts.Fatalf("the daemon still runs:\n%s", w.log.String())
+	}
 }
 
 // cmdStopped waits for the end of the daemon and checks its exit code: stopped 0.

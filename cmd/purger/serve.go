@@ -93,6 +93,8 @@ func (d *daemon) loop(ctx context.Context) error {
 			return nil
 		case err := <-d.failed:
 			return err
+		case <-d.store.Failed():
+			return errors.New("the store has failed and must be opened again: start purger anew")
 		case <-d.app.signals.reload:
 			// What is wrong with the configuration is logged there, and nothing
 			// has changed.

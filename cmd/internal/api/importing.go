@@ -64,7 +64,7 @@ func (s *server) importFile(w http.ResponseWriter, r *request) error {
 // events writes the answer of an import.
 type events struct {
 	enc  *json.Encoder
-	ctl  *http.ResponseController
+	rec  *recorder
 	left context.CancelCauseFunc // called when nobody reads any more
 }
 
@@ -78,8 +78,8 @@ func newEvents(w http.ResponseWriter, left context.CancelCauseFunc) (*events, er
 	w.Header().Set("Content-Type", contentNDJSON)
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusOK)
-	e := &events{enc: json.NewEncoder(w), ctl: rec.ctl, left: left}
-	return e, rec.ctl.Flush()
+	e := &events{enc: json.NewEncoder(w), rec: rec, left: left}
+	return e, rec.flush()
 }
 
 // send writes one event at once. An event that cannot be written ends the
@@ -87,7 +87,7 @@ func newEvents(w http.ResponseWriter, left context.CancelCauseFunc) (*events, er
 func (e *events) send(ev ImportEvent) error {
 	err := e.enc.Encode(ev)
 	if err == nil {
-		err = e.ctl.Flush()
+		err = e.rec.flush()
 	}
 	if err != nil {
 		err = notRead(err)
@@ -105,7 +105,13 @@ type patientReader struct {
 // Read implements io.Reader.
 func (p *patientReader) Read(b []byte) (int, error) {
 	_ = p.ctl.SetReadDeadline(time.Now().Add(streamTimeout))
-	return p.r.Read(b)
+	n, err := p.r.Read(b)
+	if err == io.EOF {
+		// At the end of the body the server reads on, to see whether the caller
+		// leaves, however long the import takes from here.
+		_ = p.ctl.SetReadDeadline(time.Time{})
+	}
+	return n, err
 }
 
 // importBody renders the error of an import: a problem for each line that is

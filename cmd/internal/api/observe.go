@@ -20,8 +20,6 @@ func observe(next http.Handler, route func(*http.Request) string, l *zap.Logger,
 		began := time.Now()
 		r = withTrace(r)
 		rec := &recorder{ResponseWriter: w, ctl: http.NewResponseController(w), stall: stallTimeout}
-		// What the request before on this connection left must not end this one.
-		_ = rec.ctl.SetWriteDeadline(began.Add(rec.stall))
 		if r.ContentLength != 0 {
 			// The server lifts this at the end of the body. A body that no handler
 			// reads is read by the server before it answers: within this, too.
@@ -78,10 +76,21 @@ func (rec *recorder) Write(p []byte) (int, error) {
 	if rec.status == 0 {
 		rec.status = http.StatusOK
 	}
-	_ = rec.ctl.SetWriteDeadline(time.Now().Add(rec.stall))
+	rec.extend()
 	n, err := rec.ResponseWriter.Write(p)
 	rec.bytes += int64(n)
 	return n, err
+}
+
+// flush sends what was written so far.
+func (rec *recorder) flush() error {
+	rec.extend()
+	return rec.ctl.Flush()
+}
+
+// extend gives the next write its time. The server lifts it after the request.
+func (rec *recorder) extend() {
+	_ = rec.ctl.SetWriteDeadline(time.Now().Add(rec.stall)) // a test's recorder has none
 }
 
 // fields returns the fields of the log line.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tenantpurge/purger/purge"
 	"github.com/tenantpurge/purger/store"
+	"github.com/tenantpurge/purger/store/boltstore"
 )
 
 // connect returns a bare connection to a handler in process.
@@ -226,14 +227,41 @@ func TestClient_AContextThatEndsIsInTheError(t *testing.T) {
 	})
 }
 
-func TestSlow_ARequestDoesNotInheritTheDeadlinesOfTheOneBefore(t *testing.T) {
+// laborious is a store that takes an hour to begin an import.
+type laborious struct{ *boltstore.Store }
+
+func (l *laborious) BeginImport(ctx context.Context, imp store.Import, o store.Origin) error {
+	if err := sleep(ctx); err != nil {
+		return err
+	}
+	return l.Store.BeginImport(ctx, imp, o)
+}
+
+func TestSlow_AnImportMayTakeLongerThanItsInput(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t).inProcess(t)
-		r.create(t, NewTenant{ID: "acme"})
-		time.Sleep(stallTimeout + time.Second) // less than idleTimeout: the connection is kept
+		r := newRig(t, func(o *Options) { o.Store = &laborious{o.Store.(*boltstore.Store)} }).inProcess(t)
 		in := `{"type":"tenant","id":"kept","parentId":"","name":"","hostname":"","status":"active","activeSubscriptions":0}`
-		if sum, err := r.Import(t.Context(), strings.NewReader(in), ImportOptions{}, nil); err != nil || sum.Lines != 1 {
+		if sum, err := r.Import(t.Context(), strings.NewReader(in), ImportOptions{}, nil); err != nil || sum.Tenants.New != 1 {
 			t.Errorf("%+v, %v", sum, err)
+		}
+	})
+}
+
+func TestImport_ACallerThatLeavesAfterItsInputEndsTheImport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(o *Options) { o.Store = &laborious{o.Store.(*boltstore.Store)} }).inProcess(t)
+		in := `{"type":"tenant","id":"kept","parentId":"","name":"","hostname":"","status":"active","activeSubscriptions":0}`
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if _, err := r.Import(ctx, strings.NewReader(in), ImportOptions{}, nil); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("error %v", err)
+		}
+		synctest.Wait() // the server has seen it
+		if _, err := r.Import(t.Context(), strings.NewReader(in), ImportOptions{DryRun: true}, nil); err != nil {
+			t.Errorf("the import goes on: %v", err)
+		}
+		if _, err := r.Tenant(t.Context(), "kept", false); store.CodeOf(err) != store.NotFound {
+			t.Errorf("it was written: %v", err)
 		}
 	})
 }
