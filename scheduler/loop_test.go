@@ -51,7 +51,7 @@ func TestRun_BeginsWithAPassWhenThereIsSomethingToDo(t *testing.T) {
 		{"blocked when it was last looked at", store.Stats{Blocked: map[store.BlockReason]int64{store.BlockHold: 1}}, []run{{purge.TriggerStartup, bubbleStart}}},
 		{"left unfinished", store.Stats{Tenants: map[store.Status]int64{store.StatusPurging: 1}}, []run{{purge.TriggerStartup, bubbleStart}}},
 		{"nothing", store.Stats{
-			Tenants: map[store.Status]int64{store.StatusActive: 5, store.StatusDisabled: 2, store.StatusFailed: 1},
+			Tenants:   map[store.Status]int64{store.StatusActive: 5, store.StatusDisabled: 2, store.StatusFailed: 1},
 			NextPurge: bubbleStart.Add(1),
 		}, nil},
 	} {
