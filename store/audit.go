@@ -34,8 +34,9 @@ const (
 	ActionImportDone Action = "import.end"   // to here
 )
 
-// Entry is one line of the audit trail. It names no person but by id, and
-// holds no data of a tenant.
+// Entry is one line of the audit trail. It names no person but by id, and holds
+// no data of a tenant, except what people write into the reasons of holds and
+// pauses.
 type Entry struct {
 	Seq         uint64    `json:"seq"` // 1, 2, 3 ... without a gap
 	At          Timestamp `json:"at"`

@@ -72,6 +72,14 @@ func Reactivate() Change {
 	}}
 }
 
+// UndoDeactivate takes back a deactivation that was a step of something else
+// which was then refused. Unlike [Reactivate] it does not look at the ancestors:
+// the tenant becomes what it was. Use it with Update.Version.
+func UndoDeactivate() Change {
+	apply := Reactivate().Apply
+	return Change{Action: ActionReactivate, Apply: func(t *Tenant, _ *Tenant, o Origin) error { return apply(t, nil, o) }}
+}
+
 // SetHold puts the tenant on hold, replacing a hold that it has. until is zero
 // for a hold without an end.
 func SetHold(reason string, until time.Time) Change {

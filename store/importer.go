@@ -6,7 +6,8 @@ import "context"
 //
 // An import is: BeginImport, any number of ImportBatch, EndImport. From the
 // acknowledgement of the first to that of the last the gate [GateImport] is
-// closed. Beginning again, with whatever digest, continues.
+// closed. Beginning again, with whatever digest, continues; whoever imports
+// compares the digest with that of [Gates.Import] first.
 type Importer interface {
 	// BeginImport closes the gate. Errors: those of writing.
 	BeginImport(ctx context.Context, imp Import, o Origin) error

@@ -120,7 +120,8 @@ type Store interface {
 	// Stats describes the store at now.
 	Stats(ctx context.Context, now time.Time) (Stats, error)
 	// Backup writes a consistent copy of the whole store, evidence included,
-	// and returns its size in bytes. What it writes is a store that opens.
+	// and returns its size in bytes. What it writes is a store that opens. It
+	// may hold bytes of purged tenants that the store's own file still holds.
 	Backup(ctx context.Context, w io.Writer) (int64, error)
 	// Check reads everything and returns every defect that it finds, joined:
 	// indexes against records, counters against rows, children of deleted

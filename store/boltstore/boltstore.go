@@ -108,7 +108,7 @@ func (s *Store) view(ctx context.Context, fn func(*bolt.Tx) error) error {
 	if s.db == nil {
 		return errClosed()
 	}
-	return guard(func() error { return s.db.View(fn) })
+	return s.guarded(func() error { return s.db.View(fn) })
 }
 
 // Close implements [store.Store].
@@ -125,14 +125,30 @@ func (s *Store) Close() error {
 		s.dbMu.Lock()
 		defer s.dbMu.Unlock()
 		if s.failure() == nil {
-			s.closeErr = guard(func() error { return syncFreelist(s.db) })
+			s.closeErr = s.guarded(func() error { return syncFreelist(s.db) })
 		}
-		if err := s.db.Close(); err != nil && s.closeErr == nil {
+		if err := s.closeBolt(); err != nil && s.closeErr == nil {
 			s.closeErr = store.Errorf(store.Internal, "close the store: %w", err)
 		}
 		s.db = nil
 	})
 	return s.closeErr
+}
+
+// closeBolt closes the database. One that panicked may hold its own locks: then
+// the process has to end for the file to be unlocked.
+func (s *Store) closeBolt() error {
+	db, done := s.db, make(chan error, 1)
+	go func() { done <- db.Close() }()
+	if s.failure() == nil {
+		return <-done
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(time.Second):
+		return errors.New("bbolt does not close after a fault")
+	}
 }
 
 // syncFreelist writes the list of free pages, which other transactions leave

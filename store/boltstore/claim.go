@@ -337,7 +337,7 @@ func (w *wtx) absorb(d *decision, req *store.ClaimRequest, p *store.Progress) (r
 		p.Deleted = p.Deleted.Plus(q.Deleted)
 		lapsed := !q.LeaseEnd.IsZero()
 		resumed = resumed || lapsed
-		p.CountsInexact = p.CountsInexact || q.CountsInexact || lapsed && !req.Inline
+		p.CountsInexact = p.CountsInexact || q.CountsInexact || lapsed && (!req.Inline || len(q.Targets) > 0)
 		for name, c := range q.Targets {
 			if p.Targets == nil {
 				p.Targets = map[string]store.Counts{}
@@ -384,7 +384,7 @@ func (s *Store) Resume(ctx context.Context, id string, req store.ClaimRequest) (
 		lapsed := !p.LeaseEnd.IsZero()
 		p.Fence, p.Owner = w.totals.fence, req.Owner
 		p.LeaseEnd.Time = store.Trim(req.At.Add(req.Lease))
-		if lapsed && !req.Inline {
+		if lapsed && (!req.Inline || len(p.Targets) > 0) {
 			p.CountsInexact = true
 		}
 		now.Purge = &p

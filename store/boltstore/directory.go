@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -58,8 +59,12 @@ func checkResource(r *store.Resource) ([]byte, error) {
 func (w *wtx) putResource(at spot, r *record, k store.Kind, id string, data []byte) error {
 	w.writes++
 	added, err := at.tree.putResource(resourceKey(k, r.depth, at.ord, id), data)
-	if err != nil || !added {
+	if err != nil {
 		return err
+	}
+	if !added {
+		w.noteErased(time.Now()) // the old data
+		return nil
 	}
 	w.totals.resources.Add(k, 1)
 	w.dirty.totals = true
@@ -84,6 +89,7 @@ func (s *Store) Remove(ctx context.Context, tenantID string, kind store.Kind, id
 			return err
 		}
 		w.writes++
+		w.noteErased(time.Now())
 		removed := tally{}
 		if _, _, err := at.tree.erase(lo, append(slices.Clone(lo), 0), 1, removed); err != nil {
 			return err

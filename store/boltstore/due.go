@@ -3,6 +3,7 @@ package boltstore
 import (
 	"context"
 	"encoding/binary"
+	"slices"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -14,6 +15,7 @@ import (
 func (s *Store) Due(ctx context.Context, now time.Time, after store.Cursor, limit int) ([]store.Candidate, error) {
 	var list []store.Candidate
 	err := s.view(ctx, func(tx *bolt.Tx) error {
+		known := map[place]lineage{}
 		m := newMerge(after, tx.Bucket(bucketDue), tx.Bucket(bucketBlocked))
 		for len(list) < limit {
 			k, v := m.next()
@@ -27,7 +29,7 @@ func (s *Store) Due(ctx context.Context, now time.Time, after store.Cursor, limi
 			}
 			cand := store.Candidate{Cursor: cur}
 			if !p.isRoot() {
-				above, err := dueAbove(tx, p, now)
+				above, err := dueAbove(tx, p, now, known)
 				if err != nil {
 					return err
 				}
@@ -40,8 +42,17 @@ func (s *Store) Due(ctx context.Context, now time.Time, after store.Cursor, limi
 	return list, err
 }
 
-// dueAbove returns the due ancestors of a tenant, topmost first.
-func dueAbove(tx *bolt.Tx, p place, now time.Time) ([]string, error) {
+// lineage is the first n of a list of due tenants, topmost first. Lists are
+// shared: a tree may be deep.
+type lineage struct {
+	list *[]string
+	n    int
+}
+
+// dueAbove returns the due ancestors of a tenant, topmost first. known has, for
+// each tenant that was passed before, the due ones from the root down to it: they
+// share memory, since a tree may be deep.
+func dueAbove(tx *bolt.Tx, p place, now time.Time, known map[place]lineage) ([]string, error) {
 	t, err := openTree(tx, p.tree)
 	if err != nil {
 		return nil, err
@@ -50,17 +61,40 @@ func dueAbove(tx *bolt.Tx, p place, now time.Time) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var ids []string
-	err = t.ancestors(r, p.ord, func(a *record) bool {
-		if a.Due(now) {
-			ids = append(ids, a.ID)
-		}
-		return true
-	})
-	for i, j := 0, len(ids)-1; i < j; i, j = i+1, j-1 {
-		ids[i], ids[j] = ids[j], ids[i]
+	type step struct {
+		ord uint32
+		due string
 	}
-	return ids, err
+	var path []step // from the parent up to one that is known
+	line := lineage{list: new([]string)}
+	for ord := p.ord; ord != 0; {
+		ord = r.parent
+		above, ok := known[place{p.tree, ord}]
+		if ok {
+			line = above
+			break
+		}
+		if r, err = t.record(ord); err != nil {
+			return nil, err
+		}
+		s := step{ord: ord}
+		if r.Due(now) {
+			s.due = r.ID
+		}
+		path = append(path, s)
+	}
+	for i := len(path) - 1; i >= 0; i-- {
+		if id := path[i].due; id != "" {
+			if line.n < len(*line.list) { // another branch goes on in it
+				list := slices.Clone((*line.list)[:line.n])
+				line.list = &list
+			}
+			*line.list = append(*line.list, id)
+			line.n++
+		}
+		known[place{p.tree, path[i].ord}] = line
+	}
+	return (*line.list)[:line.n:line.n], nil
 }
 
 // merge walks several indexes as one, in the order of their keys.

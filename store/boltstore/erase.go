@@ -65,7 +65,8 @@ func (w *wtx) eraseStep(at spot, top *record, nodes []node, now time.Time) (stor
 	switch {
 	case many || manyTenants && rows > 0:
 		counts := tally{}
-		left := inlineRows
+		// Reading the subtree costs as much as removing a row for each tenant.
+		left := max(inlineRows, len(nodes))
 		for _, r := range ranges(at, nodes) {
 			n, _, err := t.erase(r.lo, r.hi, left, counts)
 			if err != nil {
@@ -82,7 +83,7 @@ func (w *wtx) eraseStep(at spot, top *record, nodes []node, now time.Time) (stor
 		_, many, err := t.left(at, nodes)
 		return counts.sum(), many || manyTenants, err
 	case manyTenants:
-		some := nodes[:min(inlineTenants/2, len(nodes)-inlineTenants)]
+		some := nodes[:min(max(inlineTenants/2, len(nodes)/8), len(nodes)-inlineTenants)]
 		removed, err := w.entomb(at, top, some, now, true)
 		removed.SubTenants = int64(len(some))
 		return removed, len(nodes)-len(some) > inlineTenants, err

@@ -47,7 +47,7 @@ func (w *wtx) entomb(at spot, top *record, nodes []node, now time.Time, inSteps 
 		// A claim writes the subtree's new version and status unless it is
 		// finished in the same transaction: then they are one ahead.
 		version := n.Version
-		if n.Status != store.StatusPurging && n.Status != store.StatusFailed {
+		if n.Status != store.StatusPurging {
 			version++
 		}
 		stone := store.Tombstone{

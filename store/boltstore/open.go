@@ -273,11 +273,7 @@ func inspect(path string) (synced bool, err error) {
 		return false, store.Errorf(store.Unavailable, "open the store: %w", err)
 	}
 	defer func() { _ = f.Close() }()
-	info, err := f.Stat()
-	if err != nil {
-		return false, store.Errorf(store.Unavailable, "open the store: %w", err)
-	}
-	var newest uint64
+	var newest, needs uint64
 	found := false
 	for off := int64(0); off <= largestPage; off = max(smallestPage, off*2) {
 		var b [metaHeader + metaSize]byte
@@ -297,13 +293,18 @@ func inspect(path string) (synced bool, err error) {
 		}
 		found, newest = true, txid
 		synced = le.Uint64(m[32:]) != noFreelist
-		if high := le.Uint64(m[40:]); high > uint64(info.Size())/page {
-			return false, store.Errorf(store.Precondition, "%s was cut: it has %d bytes and needs %d; restore a backup",
-				path, info.Size(), high*page)
-		}
+		needs = le.Uint64(m[40:]) * page
 	}
 	if !found {
 		return false, store.Errorf(store.Precondition, "%s is not a store of purger: it is no bbolt file, or its head is damaged", path)
+	}
+	// The size comes last: a process that has the store open may make it grow.
+	info, err := f.Stat()
+	if err != nil {
+		return false, store.Errorf(store.Unavailable, "open the store: %w", err)
+	}
+	if uint64(info.Size()) < needs {
+		return false, store.Errorf(store.Precondition, "%s was cut: it has %d bytes and needs %d; restore a backup", path, info.Size(), needs)
 	}
 	return synced, nil
 }

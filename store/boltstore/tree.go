@@ -245,22 +245,6 @@ func (t *tree) subtree(top uint32) ([]node, error) {
 	return nodes, nil
 }
 
-// ancestors reads the path from a tenant's parent to the root.
-func (t *tree) ancestors(r *record, ord uint32, visit func(a *record) bool) error {
-	for ord != 0 {
-		parent := r.parent
-		a, err := t.record(parent)
-		if err != nil {
-			return err
-		}
-		if !visit(a) {
-			return nil
-		}
-		r, ord = a, parent
-	}
-	return nil
-}
-
 // nearestInactive returns the nearest tenant that is not active, from the given
 // one upwards; nil when there is none.
 func (t *tree) nearestInactive(ord uint32) (*store.Tenant, error) {

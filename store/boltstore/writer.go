@@ -219,8 +219,11 @@ func (s *Store) runTx(batch *[]*op, next func(n int, began time.Time) *op) []*op
 		return nil
 	}
 	began := time.Now()
-	tx, err := s.db.Begin(true)
-	if err != nil {
+	var tx *bolt.Tx
+	if err := s.guarded(func() (err error) {
+		tx, err = s.db.Begin(true)
+		return err
+	}); err != nil {
 		answer(*batch, nil, store.Errorf(store.Unavailable, "begin a transaction: %w", err))
 		return nil
 	}
@@ -236,7 +239,12 @@ func (s *Store) runTx(batch *[]*op, next func(n int, began time.Time) *op) []*op
 		}
 		o := (*batch)[i]
 		writes := w.writes
-		err := guard(func() error { return o.run(w) })
+		err := s.guarded(func() error { return o.run(w) })
+		if s.failure() != nil { // it panicked: pages cannot be read
+			rollback(tx)
+			answer(*batch, nil, s.failure())
+			return nil
+		}
 		if err != nil && w.writes != writes {
 			rollback(tx)
 			o.done <- err
@@ -252,6 +260,8 @@ func (s *Store) runTx(batch *[]*op, next func(n int, began time.Time) *op) []*op
 	}
 	if err := guard(func() error { return s.commit(w) }); err != nil {
 		s.fail(err)
+		// After a panic bbolt still has its lock, and Close would wait for it.
+		_ = guard(func() error { rollback(tx); return nil })
 		answer(*batch, nil, s.failure())
 		return nil
 	}
@@ -304,6 +314,21 @@ func guard(fn func() error) (err error) {
 		}
 	}()
 	return fn()
+}
+
+// guarded is guard that fails the store after a panic: bbolt may hold its locks
+// for ever then.
+func (s *Store) guarded(fn func() error) error {
+	panicked := true
+	err := guard(func() error {
+		err := fn()
+		panicked = false
+		return err
+	})
+	if panicked {
+		s.fail(err)
+	}
+	return err
 }
 
 // fail makes the store refuse everything from now on.

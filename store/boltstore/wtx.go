@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -58,6 +59,9 @@ func (w *wtx) del(bucket, key []byte) error {
 func (w *wtx) audit(e store.Entry) (store.AuditRef, error) {
 	e.Seq = w.head.Seq + 1
 	e.At.Time = store.Trim(e.At.Time)
+	// encoding/json writes bad UTF-8 in another way than what it reads of that,
+	// and the hash would not fit any more.
+	e.Actor = strings.ToValidUTF8(e.Actor, "\uFFFD")
 	body, err := e.Seal(w.head.Hash)
 	if err != nil {
 		return store.AuditRef{}, err

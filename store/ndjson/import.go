@@ -51,6 +51,10 @@ type ImportOptions struct {
 	DryRun bool
 	// OnConflict is OnConflictFail, also when it is "", or OnConflictKeep.
 	OnConflict string
+	// Supersede lets this import take the place of another one that is not
+	// complete; else the error is Conflict, since its end would open the gate
+	// while records of the other one are missing.
+	Supersede bool
 	// Progress, unless nil, is called at most every 200 ms, by the goroutine
 	// that called Import.
 	Progress func(Progress)

@@ -63,6 +63,14 @@ func (im *importing) write(ctx context.Context) error {
 		im.sum.Complete = planned == 0 && gates.Import == nil
 		return nil
 	}
+	digest, err := im.checksum()
+	if err != nil {
+		return err
+	}
+	if k := gates.Import; k != nil && k.Digest != digest && !im.o.Supersede {
+		return store.Errorf(store.Conflict, "another import, begun %s, is not complete: run it again to complete it, or supersede it (--supersede)",
+			store.FormatTime(k.Since.Time))
+	}
 	if planned > 0 {
 		if err := im.writeAll(ctx, planned); err != nil {
 			return fmt.Errorf("%w (the import is not complete: run it again to complete it)", err)
