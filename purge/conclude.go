@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/tenantpurge/purger/metrics"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -52,6 +53,19 @@ func (p *pass) waits(id string, date time.Time, b store.Block) {
 	log("tenant waits", zap.String("tenant", id), zap.String("outcome", string(OutcomeBlocked)),
 		zap.String("reason", string(b.Reason)), zap.String("by", b.By), zap.String("until", store.FormatTime(b.Until.Time)),
 		zap.Duration("lateness", late(date, p.started)))
+}
+
+// damaged takes a tenant that the store cannot read.
+func (p *pass) damaged(id string, date time.Time, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rows.add(Row{ID: id, Outcome: OutcomeFailed, Error: printable(err), EstimatedPurgeDate: store.Timestamp{Time: date}}, 0)
+	if p.dry {
+		return
+	}
+	p.e.metrics.PurgeFailed(metrics.StoreTarget, "", string(store.Internal))
+	p.e.log.Error("tenant cannot be purged: its record is damaged; check the store",
+		zap.String("tenant", id), zap.String("outcome", string(OutcomeFailed)), zap.String("error", printable(err)))
 }
 
 // late returns how long after its date it is; 0 without a date.

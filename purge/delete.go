@@ -83,7 +83,7 @@ func (e *Engine) Delete(ctx context.Context, d Deletion) (store.Receipt, error) 
 // undo reactivates a tenant that was deactivated for a deletion which was then
 // refused.
 func (e *Engine) undo(ctx context.Context, t store.Tenant, o store.Origin, refusal error) error {
-	_, err := e.store.Update(context.WithoutCancel(ctx), t.ID, store.Update{Origin: o, Version: t.Version, Change: store.Reactivate()})
+	_, err := e.store.Update(context.WithoutCancel(ctx), t.ID, store.Update{Origin: o, Version: t.Version, Change: store.UndoDeactivate()})
 	if err != nil {
 		return errors.Join(refusal, store.Errorf(store.CodeOf(err), "tenant %q stays disabled until %s: %w",
 			t.ID, store.FormatTime(t.EstimatedPurgeDate), err))

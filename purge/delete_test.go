@@ -225,3 +225,17 @@ func TestDelete_StopLeavesTheRestToAPass(t *testing.T) {
 		t.Errorf("receipt %+v", r)
 	}
 }
+
+// What a refused deletion deactivated on its way is active again, also below a
+// tenant that is not: else it would go at a date that nobody asked for.
+func TestDelete_G1_RefusedLeavesAnActiveChildOfADisabledParentActive(t *testing.T) {
+	s := newStore(t)
+	child := with(active("child", "top"), func(v *store.Tenant) { v.ActiveSubscriptions = 1 })
+	fill(t, s, []store.Tenant{disabled("top", "", 1000*time.Hour), child}, nil)
+	e := newEngine(t, s, setting(func(s *purge.Settings) { s.ImmediateDelete = purge.DeleteAny }))
+	_, err := e.Delete(context.Background(), purge.Deletion{ID: "child", Actor: operator})
+	if !isBlocked(err, store.BlockActiveSubscriptions, "child") {
+		t.Errorf("error %v", err)
+	}
+	wantStatus(t, s, store.StatusActive, "child")
+}

@@ -21,10 +21,11 @@ func (p *pass) open(ctx context.Context) (claims, ok bool) {
 		return false, false
 	}
 	for _, g := range gates.Closed(p.started) {
-		p.gate = &g
-		return false, g.Reason == store.GateImport
+		if p.gate == nil || p.gate.Reason == store.GateImport { // a pause stops more than an import
+			p.gate = &g
+		}
 	}
-	return true, true
+	return p.gate == nil, p.gate == nil || p.gate.Reason == store.GateImport
 }
 
 // halt ends the pass at a limit (G9).

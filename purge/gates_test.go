@@ -289,3 +289,34 @@ func TestRun_G9_LimitTakesTheOldestFirst(t *testing.T) {
 		}
 	}
 }
+
+// A pause stops more than an import does, whichever was there first.
+func TestPlan_ImportAndPauseTogetherAreAPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(t)
+		crm := newFake("crm", map[string]store.Counts{"a": each(2, 0)})
+		down := true
+		crm.before = func(context.Context, call) error {
+			if down {
+				return store.Errorf(store.Unavailable, "down")
+			}
+			return nil
+		}
+		fill(t, s, []store.Tenant{due("a", "")}, nil)
+		e := newEngine(t, s, targets(crm))
+		mustRun(t, e)
+		down = false
+		time.Sleep(time.Hour) // the retry has come
+		o := store.Origin{Actor: operator, At: time.Now()}
+		if err := s.BeginImport(context.Background(), store.Import{Digest: "x"}, o); err != nil {
+			t.Fatal(err)
+		}
+		change(t, s, store.PausePurging("stop", time.Time{}))
+		plan, run := mustPlan(t, e), mustRun(t, e)
+		wantResult(t, plan, purge.ResultPaused)
+		wantResult(t, run, purge.ResultPaused)
+		if len(plan.Tenants) != 0 || len(run.Tenants) != 0 {
+			t.Errorf("plan %v, run %v", outcomes(plan), outcomes(run))
+		}
+	})
+}

@@ -22,8 +22,12 @@ const sweepEvery = time.Minute
 // and the rest is left to a later pass: that is no error.
 //
 // It returns an error only when the store failed, beside the report as far as
-// it goes, and Conflict when a pass is running already.
+// it goes, Conflict when a pass is running already, and Precondition while the
+// clock reads what cannot be (G10).
 func (e *Engine) Run(ctx context.Context, trigger Trigger) (Report, error) {
+	if err := store.CheckClock(time.Now()); err != nil {
+		return Report{}, store.Errorf(store.Precondition, "no pass: %w", err)
+	}
 	if !e.running.CompareAndSwap(false, true) {
 		return Report{}, store.Errorf(store.Conflict, "a pass is running already")
 	}
@@ -172,11 +176,8 @@ func (p *pass) handle(ctx context.Context, c candidate, placed func()) {
 		taken = true
 		return true
 	}
-	if c.resume {
-		placed()
-	}
 	p.climb(ctx, c, try)
-	placed()
+	placed() // a resumed one first, so that an ancestor is decided knowing of it
 	p.looked()
 	if taken {
 		p.ended(p.e.work(ctx, s, claim, c.resume, began))
@@ -245,6 +246,10 @@ func (p *pass) refused(ctx context.Context, id string, c candidate, err error) {
 		p.stop(gate.Gate)
 	case store.CodeOf(err) == store.Exhausted:
 		p.halt(ctx, err)
+	case store.CodeOf(err) == store.Internal:
+		// A damaged record is that tenant's trouble (G11). A store that failed as
+		// a whole says Unavailable to whatever comes next.
+		p.damaged(id, c.At, err)
 	case storeFailed(err):
 		p.fail(ctx, err)
 	default:

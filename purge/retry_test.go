@@ -335,3 +335,26 @@ func TestRun_ParentTakesOverTheFailedPurgeOfAChild(t *testing.T) {
 		}
 	})
 }
+
+func TestRun_PersonsRetryDuringAnAttemptGivesTheAttemptsAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(t)
+		crm := newFake("crm", map[string]store.Counts{"a": each(2, 0)})
+		calls := 0
+		crm.before = func(context.Context, call) error {
+			if calls++; calls == 2 { // the second and last attempt
+				up := store.Update{Origin: store.Origin{Actor: operator, At: time.Now()}, Change: store.Retry()}
+				if _, err := s.Update(context.Background(), "a", up); err != nil {
+					t.Error(err)
+				}
+			}
+			return store.Errorf(store.Unavailable, "down")
+		}
+		fill(t, s, []store.Tenant{due("a", "")}, nil)
+		e := newEngine(t, s, targets(crm), setting(func(s *purge.Settings) { s.Attempts = 2 }))
+		mustRun(t, e)
+		time.Sleep(time.Hour)
+		mustRun(t, e)
+		wantStatus(t, s, store.StatusPurging, "a")
+	})
+}

@@ -23,12 +23,18 @@ func (r *rows) add(row Row, tenants int64) {
 	if i, again := r.retrying[row.ID]; again {
 		delete(r.retrying, row.ID)
 		t.Retrying--
-		last := len(r.list) - 1
-		r.list[i] = r.list[last]
-		if moved := r.list[i]; moved.Outcome == OutcomeRetrying && i != last {
-			r.retrying[moved.ID] = i
+		if i < 0 { // its row was left out
+			r.omitted--
+			i = len(r.list)
 		}
-		r.list = r.list[:last]
+		last := len(r.list) - 1
+		if i <= last {
+			r.list[i] = r.list[last]
+			if moved := r.list[i]; moved.Outcome == OutcomeRetrying && i != last {
+				r.retrying[moved.ID] = i
+			}
+			r.list = r.list[:last]
+		}
 	}
 	var n *int64
 	switch row.Outcome {
@@ -44,15 +50,19 @@ func (r *rows) add(row Row, tenants int64) {
 		n = &t.Retrying
 	}
 	*n++
+	place := len(r.list)
 	if *n > MaxRows {
-		r.omitted++
-		return
+		place = -1
 	}
 	if row.Outcome == OutcomeRetrying {
 		if r.retrying == nil {
 			r.retrying = map[string]int{}
 		}
-		r.retrying[row.ID] = len(r.list)
+		r.retrying[row.ID] = place
+	}
+	if place < 0 {
+		r.omitted++
+		return
 	}
 	r.list = append(r.list, row)
 }

@@ -265,3 +265,26 @@ func TestRun_IdlePassesAreKeptOnceAnHour(t *testing.T) {
 		}
 	})
 }
+
+// unreadable is a store that cannot read one tenant.
+type unreadable struct {
+	store.Store
+	id string
+}
+
+func (u unreadable) Claim(ctx context.Context, id string, req store.ClaimRequest) (store.Claim, error) {
+	if id == u.id {
+		return store.Claim{}, store.Errorf(store.Internal, "tenant record %q: truncated or corrupt", id)
+	}
+	return u.Store.Claim(ctx, id, req)
+}
+
+func TestRun_G11_DamagedRecordStopsNoOther(t *testing.T) {
+	s := newStore(t)
+	fill(t, s, forest(3, 1), nil)
+	r := mustRun(t, newEngine(t, unreadable{s, "t000"}))
+	wantResult(t, r, purge.ResultPartial)
+	wantOutcomes(t, r, map[string]string{
+		"t000": string(purge.OutcomeFailed), "t001": string(purge.OutcomeDeleted), "t002": string(purge.OutcomeDeleted),
+	})
+}

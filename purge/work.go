@@ -69,8 +69,12 @@ func (e *Engine) work(ctx context.Context, s *settings, c store.Claim, again boo
 // postpone ends an attempt: it is tried again later, unless attempts are spent
 // or nothing would change.
 func (e *Engine) postpone(ctx context.Context, s *settings, c store.Claim, cause error, permanent bool, end *ending) {
-	attempt := 1
-	if p := c.Tenant.Purge; p != nil {
+	attempt, p := 1, c.Tenant.Purge
+	// A person's retry, made meanwhile, gave the attempts anew.
+	if t, err := e.store.Tenant(context.WithoutCancel(ctx), c.Token.TenantID); err == nil && t.Purge != nil {
+		p = t.Purge
+	}
+	if p != nil {
 		attempt += p.Attempts
 	}
 	now := time.Now()

@@ -21,8 +21,8 @@ const (
 type Runner interface {
 	// Run makes one pass. It is not called while a call runs. It returns soon
 	// after ctx ends, leaving the rest to a later pass. An error means that the
-	// pass could not be made; one with the code Unavailable or Internal means
-	// that the store failed, and ends the scheduler.
+	// pass could not be made; one with the code Unavailable means that the
+	// store failed, and ends the scheduler.
 	Run(ctx context.Context, trigger purge.Trigger) (purge.Report, error)
 }
 

@@ -85,13 +85,13 @@ func (s *Scheduler) contain(p *pass, panicked any) {
 		zap.String("panic", fmt.Sprint(panicked)), zap.ByteString("stack", debug.Stack()))
 }
 
-// storeFailed reports whether err says that the store failed. A closed gate has
-// the code Unavailable too, and is no failure.
+// storeFailed reports whether err says that the store takes nothing any more. A
+// closed gate has the code Unavailable too, and is no failure. Nor is a defect
+// of some records: leaving would only end what still works.
 func storeFailed(err error) bool {
 	var gate *store.GateError
 	if errors.As(err, &gate) {
 		return false
 	}
-	code := store.CodeOf(err)
-	return code == store.Unavailable || code == store.Internal
+	return store.CodeOf(err) == store.Unavailable
 }

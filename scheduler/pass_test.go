@@ -121,9 +121,9 @@ func TestRun_EndsWhenTheStoreFailedAndOnlyThen(t *testing.T) {
 		ends bool
 	}{
 		{"the store cannot be written", store.Errorf(store.Unavailable, "disk full"), true},
-		{"the store is corrupt", store.Errorf(store.Internal, "bad page"), true},
+		{"a record is damaged", store.Errorf(store.Internal, "bad record"), false},
 		{"wrapped", fmt.Errorf("pass: %w", store.Errorf(store.Unavailable, "closed")), true},
-		{"of an unknown kind", errors.New("what?"), true},
+		{"of an unknown kind", errors.New("what?"), false},
 		{"another pass runs", store.Errorf(store.Conflict, "a pass is running already"), false},
 		{"a limit is reached", store.Errorf(store.Exhausted, "limits.perPass"), false},
 		{"a gate is closed", &store.GateError{Gate: store.Gate{Reason: store.GatePaused}}, false},
