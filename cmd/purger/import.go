@@ -27,6 +27,7 @@ no store yet, one is made.`,
 	o := api.ImportOptions{}
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "only check, against what is in the store")
 	cmd.Flags().StringVar(&o.OnConflict, "on-conflict", "fail", "what to do about a record that differs from the one in the store: fail, or keep the one in the store")
+	cmd.Flags().BoolVar(&o.Supersede, "supersede", false, "take the place of another import that is not complete, whose missing records nothing waits for any more")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if o.OnConflict != "fail" && o.OnConflict != "keep" {
 			return usageErrorf("--on-conflict %q: want fail or keep", o.OnConflict)

@@ -108,6 +108,9 @@ func (c *Client) Import(ctx context.Context, r io.Reader, o ImportOptions, progr
 	if o.OnConflict != "" {
 		q.Set("onConflict", o.OnConflict)
 	}
+	if o.Supersede {
+		q.Set("supersede", "true")
+	}
 	// Through a pipe, since the transport waits for the reader of a body even
 	// when ctx has ended, and r may be a terminal that says nothing.
 	src := &sourceError{r: r}

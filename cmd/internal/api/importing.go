@@ -24,6 +24,10 @@ func (s *server) importFile(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
+	supersede, err := r.query.flag("supersede")
+	if err != nil {
+		return err
+	}
 	if err := checkContentType(r.Header.Get("Content-Type"), contentNDJSON); err != nil {
 		return err
 	}
@@ -48,7 +52,7 @@ func (s *server) importFile(w http.ResponseWriter, r *request) error {
 	}
 	sum, err := ndjson.Import(ctx, ndjson.ImportOptions{
 		Store: to, Input: &patientReader{r: r.Body, ctl: http.NewResponseController(w)}, TempDir: s.TempDir,
-		Actor: r.actor, Grace: s.Engine.Settings().Grace, DryRun: dryRun, OnConflict: onConflict,
+		Actor: r.actor, Grace: s.Engine.Settings().Grace, DryRun: dryRun, OnConflict: onConflict, Supersede: supersede,
 		// An event that cannot be sent ends ctx and so the import.
 		Progress: func(p ndjson.Progress) { _ = events.send(ImportEvent{Progress: &p}) },
 	})

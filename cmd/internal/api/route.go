@@ -57,7 +57,7 @@ func (s *server) endpoints() []endpoint {
 		{http.MethodPost, "/pause", nil, ownBody, s.pause},
 		{http.MethodPost, "/resume", nil, ownBody, s.resume},
 		{http.MethodGet, "/export", nil, noBody, s.export},
-		{http.MethodPost, "/import", []string{"dryRun", "onConflict"}, ownBody, s.importFile},
+		{http.MethodPost, "/import", []string{"dryRun", "onConflict", "supersede"}, ownBody, s.importFile},
 		{http.MethodGet, "/store/stats", nil, noBody, s.storeStats},
 		{http.MethodPost, "/store/check", nil, ownBody, s.check},
 		{http.MethodPost, "/store/compact", nil, ownBody, s.compact},

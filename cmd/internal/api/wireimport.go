@@ -30,6 +30,8 @@ type ImportOptions struct {
 	// OnConflict is [ndjson.OnConflictFail], also when it is "", or
 	// [ndjson.OnConflictKeep].
 	OnConflict string
+	// Supersede takes the place of another import that is not complete.
+	Supersede bool
 }
 
 // ImportEvent is one line of the answer of POST /import. Exactly one member is
