@@ -42,6 +42,7 @@ func (e *Engine) Plan(ctx context.Context) (Report, error) {
 func (p *pass) predict(ctx context.Context, claims bool) {
 	s := p.e.settings.Load()
 	var ahead, beyond int64
+	below := map[string]string{} // ancestor -> descendant whose purge is resumed
 	for c, err := range p.e.candidates(ctx, p.started, claims) {
 		if err != nil {
 			p.fail(ctx, err)
@@ -56,17 +57,35 @@ func (p *pass) predict(ctx context.Context, claims bool) {
 			a, err := p.e.store.Assess(ctx, id, req)
 			if err == nil && !c.resume {
 				err = a.Refusal
+				if by, ok := below[id]; ok && err == nil {
+					err = &store.BlockedError{TenantID: id, Block: store.Block{Reason: store.BlockPurging, By: by}}
+				}
 			}
 			if err != nil {
 				p.refused(ctx, id, c, err)
 				return false
 			}
-			if !c.resume {
+			if c.resume {
+				p.ancestors(ctx, a.Tenant, func(above string) { below[above] = id })
+			} else {
 				ahead += a.Tenants
 				beyond += a.Beyond
 			}
 			return p.foresee(ctx, s, a)
 		})
+	}
+}
+
+// ancestors visits the ids of a tenant's ancestors, nearest first.
+func (p *pass) ancestors(ctx context.Context, t store.Tenant, visit func(id string)) {
+	for t.ParentID != "" && !p.over(ctx) {
+		visit(t.ParentID)
+		above, err := p.e.store.Tenant(ctx, t.ParentID)
+		if err != nil {
+			p.fail(ctx, err)
+			return
+		}
+		t = above
 	}
 }
 

@@ -252,3 +252,34 @@ func TestPlan_MayRunBesideAPass(t *testing.T) {
 	e = newEngine(t, s, targets(f))
 	wantOutcomes(t, mustRun(t, e), map[string]string{"acme": "deleted"})
 }
+
+// A descendant whose retry has come is resumed, and its ancestor waits for it;
+// the plan knows.
+func TestPlan_AncestorWaitsForAResumedDescendant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(t)
+		crm := newFake("crm", map[string]store.Counts{"child": each(2, 0), "top": each(1, 0)})
+		down := true
+		crm.before = func(_ context.Context, c call) error {
+			if down && c.Op == "purge" && c.Kind == store.KindUser {
+				return store.Errorf(store.Unavailable, "down")
+			}
+			if !down {
+				time.Sleep(time.Second) // the resumed work lasts while the ancestor is decided
+			}
+			return nil
+		}
+		fill(t, s, []store.Tenant{disabled("top", "", 2*time.Hour), due("child", "top")}, append(resources("child", 3), resources("top", 1)...))
+		e := newEngine(t, s, targets(crm))
+		mustRun(t, e)
+		down = false
+		time.Sleep(3 * time.Hour)
+		plan, run := mustPlan(t, e), mustRun(t, e)
+		want := map[string]string{"child": string(purge.OutcomeDeleted), "top": "blocked: purging by child"}
+		wantOutcomes(t, plan, want)
+		wantOutcomes(t, run, want)
+		if plan.Totals != run.Totals {
+			t.Errorf("plan %+v, run %+v", plan.Totals, run.Totals)
+		}
+	})
+}
