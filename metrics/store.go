@@ -38,7 +38,7 @@ type storeCollector struct {
 	view StoreView
 
 	tenants, blocked, due, overdue, nextPurge *prometheus.Desc
-	paused, halted                            *prometheus.Desc
+	paused, halted, importing                 *prometheus.Desc
 	size, free, freelist                      *prometheus.Desc
 }
 
@@ -55,8 +55,10 @@ func newStoreCollector(s StoreView) *storeCollector {
 			"How long ago the earliest estimated purge date among the tenants that are due came, 0 when none is due."),
 		nextPurge: desc("next_purge_timestamp_seconds",
 			"The earliest estimated purge date that has not come yet, 0 when there is none."),
-		paused:   desc("paused", "Whether a person paused purging (1) or not (0)."),
-		halted:   desc("halted", "Whether a limit halted purging until a person lifts it (1) or not (0), by the limit.", "reason"),
+		paused: desc("paused", "Whether a person paused purging (1) or not (0)."),
+		halted: desc("halted", "Whether a limit halted purging until a person lifts it (1) or not (0), by the limit.", "reason"),
+		importing: desc("import_incomplete",
+			"Whether nothing is claimed until an interrupted import is run again (1) or not (0)."),
 		size:     desc("store_size_bytes", "Size of the store's file."),
 		free:     desc("store_free_bytes", "Size of the pages of the store's file that are free for use."),
 		freelist: desc("store_freelist_bytes", "Size of the list of free pages."),
@@ -66,7 +68,7 @@ func newStoreCollector(s StoreView) *storeCollector {
 // Describe implements prometheus.Collector.
 func (c *storeCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.tenants, c.blocked, c.due, c.overdue, c.nextPurge, c.paused, c.halted, c.size, c.free, c.freelist,
+		c.tenants, c.blocked, c.due, c.overdue, c.nextPurge, c.paused, c.halted, c.importing, c.size, c.free, c.freelist,
 	} {
 		ch <- d
 	}
@@ -116,6 +118,7 @@ func (c *storeCollector) collectGates(g store.Gates, now time.Time, gauge func(*
 		paused = paused || closed.Reason == store.GatePaused
 	}
 	gauge(c.paused, bit(paused))
+	gauge(c.importing, bit(g.Import != nil))
 	limit := ""
 	if g.Halt != nil {
 		limit = oneOf(limits(), g.Halt.Limit)
