@@ -20,10 +20,6 @@ func TestImport_TakesWhatIsSound(t *testing.T) {
 			`{"type":"tenant","id":"a","parentId":"","name":"","hostname":"","status":"active",` + created + `,"activeSubscriptions":7}` + "\n" +
 				`{"type":"user","tenantId":"a","id":"u","data":{}}`,
 		},
-		"a disabled tenant without a period has the default": {
-			`{"type":"tenant","id":"a","status":"disabled","disabledAt":"2026-01-05T10:00:00Z"}`,
-			`{"type":"tenant","id":"a","parentId":"","name":"","hostname":"","status":"disabled",` + created + `,"disabledAt":"2026-01-05T10:00:00.000Z","purgeAfterDays":30,"activeSubscriptions":0}`,
-		},
 		"the date instead of the days; offsets and fractions": {
 			`{"type":"tenant","id":"a","status":"disabled","disabledAt":"2026-01-05T12:00:00.1239+02:00","estimatedPurgeDate":"2026-01-15T10:00:00.123Z"}`,
 			`{"type":"tenant","id":"a","parentId":"","name":"","hostname":"","status":"disabled",` + created + `,"disabledAt":"2026-01-05T10:00:00.123Z","purgeAfterDays":10,"activeSubscriptions":0}`,
@@ -33,7 +29,7 @@ func TestImport_TakesWhatIsSound(t *testing.T) {
 			`{"type":"tenant","id":"a","parentId":"","name":"","hostname":"","status":"disabled",` + created + `,"disabledAt":"2026-02-28T23:00:00.000Z","purgeAfterDays":90,"activeSubscriptions":0}`,
 		},
 		"disabled exactly 24 h ahead of the clock": {
-			`{"type":"tenant","id":"a","status":"disabled","disabledAt":"2026-06-02T12:00:00Z"}`,
+			`{"type":"tenant","id":"a","status":"disabled","disabledAt":"2026-06-02T12:00:00Z","purgeAfterDays":30}`,
 			`{"type":"tenant","id":"a","parentId":"","name":"","hostname":"","status":"disabled",` + created + `,"disabledAt":"2026-06-02T12:00:00.000Z","purgeAfterDays":30,"activeSubscriptions":0}`,
 		},
 		"escapes in text": {
@@ -93,10 +89,10 @@ func TestImport_TakesWhatIsSound(t *testing.T) {
 func TestImport_TakesGraceFromOptions(t *testing.T) {
 	s := openStore(t)
 	grace := func(o *ImportOptions) { o.Grace = store.Grace{Min: 1, Max: 5, Default: 2} }
-	text := `{"type":"tenant","id":"a","status":"disabled","disabledAt":"2026-01-05T10:00:00Z"}` + "\n" +
+	text := `{"type":"tenant","id":"a","status":"disabled","disabledAt":"2026-01-05T10:00:00Z","purgeAfterDays":1}` + "\n" +
 		`{"type":"tenant","id":"b","status":"disabled","disabledAt":"2026-01-05T10:00:00Z","purgeAfterDays":5}` + "\n"
 	mustImport(t, s, text, grace)
-	if got := exportText(t, s); !strings.Contains(got, `"purgeAfterDays":2,`) || !strings.Contains(got, `"purgeAfterDays":5,`) {
+	if got := exportText(t, s); !strings.Contains(got, `"purgeAfterDays":1,`) || !strings.Contains(got, `"purgeAfterDays":5,`) {
 		t.Errorf("exported\n%s", got)
 	}
 	_, err := importText(s, disabledLine("c", "", 6), grace)

@@ -18,8 +18,8 @@
 // (each on one line), and likewise "apiKey", "credential" and "user". Of a
 // tenant, type, id and status are required, and disabledAt when the status is
 // disabled; of a resource, type, tenantId and id. A disabled tenant has
-// purgeAfterDays, or estimatedPurgeDate, or both if they agree; with neither it
-// has the default. A hold without until has no end. A status is active or
+// purgeAfterDays, or estimatedPurgeDate, or both if they agree. A hold without
+// until has no end. A status is active or
 // disabled: what is being purged is neither exported nor imported.
 //
 // Nothing is repaired or guessed: an unknown member, one that is there twice, a

@@ -41,8 +41,7 @@ type ImportOptions struct {
 	TempDir string
 	// Actor is who imports, for the audit trail.
 	Actor store.Actor
-	// Grace bounds the grace periods and has the one of a disabled tenant for
-	// which the input gives none. The zero value is [store.DefaultGrace].
+	// Grace bounds the grace periods. The zero value is [store.DefaultGrace].
 	Grace store.Grace
 	// Now is the instant at which dates are judged and that the audit trail
 	// tells. Zero is the clock: then each transaction has its own.

@@ -70,7 +70,7 @@ func (d *decoder) judgeTenant() {
 }
 
 // judgeDates derives the grace period of a disabled tenant from what is given:
-// the days, the date, both or neither.
+// the days, the date, or both. A missing date must never lead to a purge (G1).
 func (d *decoder) judgeDates() {
 	t := &d.tenant
 	if d.seen&mDisabledAt == 0 {
@@ -80,10 +80,11 @@ func (d *decoder) judgeDates() {
 		d.errorf("disabledAt", "disabledAt %s: in the future; want at most 24 h after now, %s",
 			store.FormatTime(t.DisabledAt), store.FormatTime(d.now))
 	}
-	if d.seen&mPurgeAfterDays == 0 {
-		t.PurgeAfterDays = d.grace.Default
-	}
 	if len(d.errs) > 0 {
+		return
+	}
+	if d.seen&(mPurgeAfterDays|mEstimatedPurgeDate) == 0 {
+		d.errorf("purgeAfterDays", "purgeAfterDays is missing: a disabled tenant needs it, or estimatedPurgeDate")
 		return
 	}
 	if d.seen&mPurgeAfterDays != 0 && !d.allowed(t.PurgeAfterDays) {

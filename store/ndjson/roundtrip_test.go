@@ -67,9 +67,7 @@ func anyInput(t *rapid.T) []string {
 		}
 		if rapid.Bool().Draw(t, "disabled") {
 			m["status"], m["disabledAt"] = "disabled", anyTime(t, "disabled")
-			if rapid.Bool().Draw(t, "days given") {
-				m["purgeAfterDays"] = rapid.IntRange(10, 90).Draw(t, "days")
-			}
+			m["purgeAfterDays"] = rapid.IntRange(10, 90).Draw(t, "days")
 			if rapid.Bool().Draw(t, "by") {
 				m["disabledBy"] = anyActor(t)
 			}
