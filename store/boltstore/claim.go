@@ -105,15 +105,15 @@ func (d *decision) exceed(req *store.ClaimRequest, st *state) error {
 	}
 	if most := req.Limits.PerDay; most > 0 {
 		exceeds("limits.perDay", used+n-most,
-			"%d tenants were taken in 24 h and %q takes %d more; at most %d may be", used, d.top.ID, n, most)
+			"%d taken in the last 24 h and %d by %q are more than %d", used, n, d.top.ID, most)
 	}
 	if share := req.Limits.PerDayShare; share > 0 {
 		most := max(int64(math.Floor(share*float64(known))), req.Limits.ShareFloor)
 		exceeds("limits.perDayShare", used+n-most,
-			"%d tenants were taken in 24 h and %q takes %d more; at most %d of %d may be", used, d.top.ID, n, most, known)
+			"%d taken in the last 24 h and %d by %q are more than %d of %d", used, n, d.top.ID, most, known)
 	}
 	exceeds("limits.perPass", min(req.Quota.Beyond(d.top.ID, req.Ahead+n), n),
-		"%q takes %d tenants; one pass may take %d, others included", d.top.ID, n, req.Quota.Max())
+		"%d by %q and those before it are more than the %d of one pass", n, d.top.ID, req.Quota.Max())
 	if beyond > 0 && beyond > st.gates.Allowance-req.BeyondAhead {
 		d.limit, d.why = limit, why
 		return store.Errorf(store.Exhausted, "%s: %s", limit, why)

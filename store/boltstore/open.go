@@ -89,14 +89,23 @@ func prepare(opt Options, path string) error {
 	case err == nil:
 		return nil
 	case !errors.Is(err, os.ErrNotExist):
-		return store.Errorf(store.Unavailable, "look at the store: %w", err)
+		return notUsable("look at the store", err)
 	case opt.MustExist:
 		return store.Errorf(store.NotFound, "there is no store in %s", opt.Dir)
 	}
 	if err := os.MkdirAll(opt.Dir, 0o700); err != nil {
-		return store.Errorf(store.Unavailable, "make the data directory: %w", err)
+		return notUsable("make the data directory", err)
 	}
 	return create(path, opt)
+}
+
+// notUsable returns the error for a directory or file that is not as it has to
+// be. Only a full disk is something that passes by itself.
+func notUsable(what string, err error) error {
+	if errors.Is(err, syscall.ENOSPC) {
+		return store.Errorf(store.Unavailable, "%s: %w", what, err)
+	}
+	return store.Errorf(store.Precondition, "%s: %w; want a data directory that this user can write to", what, err)
 }
 
 // create makes an empty store under another name and links it to its own, so
@@ -105,7 +114,7 @@ func prepare(opt Options, path string) error {
 func create(path string, opt Options) error {
 	tmp, err := os.CreateTemp(opt.Dir, FileName+".new-*")
 	if err != nil {
-		return store.Errorf(store.Unavailable, "create the store: %w", err)
+		return notUsable("create the store", err)
 	}
 	name := tmp.Name()
 	defer func() { _ = os.Remove(name) }()
@@ -270,7 +279,7 @@ const (
 func inspect(path string) (synced bool, err error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
 	if err != nil {
-		return false, store.Errorf(store.Unavailable, "open the store: %w", err)
+		return false, notUsable("open the store", err)
 	}
 	defer func() { _ = f.Close() }()
 	var newest, needs uint64
