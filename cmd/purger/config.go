@@ -64,6 +64,8 @@ applied. As YAML, the default, it is a configuration file again.`,
 	}
 	output := outputFlag(cmd)
 	*output = formatYAML
+	f := cmd.Flags().Lookup("output")
+	f.DefValue, f.Usage = string(formatYAML), "form of the output: yaml or json"
 	cmd.RunE = func(*cobra.Command, []string) error {
 		if *output == formatTable {
 			return usageErrorf("a configuration is no table; want -o yaml or -o json")

@@ -38,6 +38,9 @@ const (
 // nobody answers: a daemon that starts, or another command that ends soon.
 const connectTimeout = 3 * time.Second
 
+// answerTimeout is how long a daemon may take to say how it is.
+const answerTimeout = 5 * time.Second
+
 // session is the API, wherever it is served.
 type session struct {
 	*api.Client
@@ -89,7 +92,7 @@ func (a *app) connect(ctx context.Context, missing whenMissing) (*session, error
 	for deadline := time.Now().Add(connectTimeout); ; {
 		c, err := api.Dial(ctx, socket)
 		if err == nil {
-			return &session{Client: c}, nil
+			return a.answering(ctx, c, socket)
 		}
 		if !errors.Is(err, api.ErrNotReachable) {
 			return nil, err
@@ -105,9 +108,28 @@ func (a *app) connect(ctx context.Context, missing whenMissing) (*session, error
 	}
 }
 
+// answering returns a session with a daemon that answers. One that is stopped or
+// hangs still accepts connections, and nobody should wait for it for ever.
+func (a *app) answering(ctx context.Context, c *api.Client, socket string) (*session, error) {
+	probe, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	_, err := c.Status(probe)
+	if err == nil || probe.Err() == nil || ctx.Err() != nil {
+		return &session{Client: c}, nil // what is wrong, the call itself will tell
+	}
+	return nil, errors.Join(&exitError{code: exitUnreachable, err: fmt.Errorf(
+		"the daemon accepts connections on %s and does not answer within %s; want one that is not stopped: look at its log, or start it anew", socket, answerTimeout)}, c.Close())
+}
+
 // openLocal opens the store and serves it to this process alone. The contexts
 // of its requests end with ctx.
 func (a *app) openLocal(ctx context.Context, cfg config.Config, missing whenMissing) (*session, error) {
+	if a.configFile == "" {
+		var err error
+		if cfg, err = remembered(cfg); err != nil {
+			return nil, err
+		}
+	}
 	remove := func() error { return nil }
 	switch exists, err := storeExists(cfg.DataDir); {
 	case err != nil:

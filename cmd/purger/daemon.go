@@ -68,6 +68,9 @@ func (d *daemon) openStore(ctx context.Context) error {
 	}
 	d.store = st
 	d.stop.push("store", closeBound, func(context.Context) error { return st.Close() })
+	if err := rememberConfig(cfg.DataDir, d.app.configFile); err != nil {
+		return fmt.Errorf("note the configuration for commands without the daemon: %w", err)
+	}
 	return nil
 }
 

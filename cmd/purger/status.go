@@ -32,7 +32,7 @@ func newStatus(a *app) *cobra.Command {
 // statusTable renders the status for a person: what stops purging comes first.
 func statusTable(t *table, s api.Status) {
 	daemon := "not running"
-	if s.Schedule != "" {
+	if s.Daemon {
 		daemon = fmt.Sprintf("running, pid %d, version %s", s.PID, s.Version)
 	}
 	t.field("daemon", daemon)

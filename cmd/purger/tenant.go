@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
+
 	"github.com/tenantpurge/purger/cmd/internal/api"
 	"github.com/tenantpurge/purger/store"
 )
@@ -80,6 +82,9 @@ func tenantTable(out *table, t api.Tenant) {
 		end := "without an end"
 		if !h.Until.IsZero() {
 			end = "until " + timeText(h.Until.Time)
+			if !time.Now().Before(h.Until.Time) {
+				end = "ended " + timeText(h.Until.Time)
+			}
 		}
 		out.field("hold", fmt.Sprintf("%s, by %s: %s", end, actorText(h.Actor), h.Reason))
 	}

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/spf13/cobra"
+
 	"github.com/tenantpurge/purger/cmd/internal/api"
 	"github.com/tenantpurge/purger/store"
 )
@@ -60,7 +62,7 @@ func tenantCells(t api.Tenant) []string {
 	switch {
 	case t.Block != nil:
 		waits = blockText(t.ID, *t.Block)
-	case t.Hold != nil:
+	case t.Hold != nil && (t.Hold.Until.IsZero() || time.Now().Before(t.Hold.Until.Time)):
 		b := store.Block{Reason: store.BlockHold, By: t.ID, Until: t.Hold.Until}
 		waits = blockText(t.ID, b)
 	case t.Purge != nil && t.Purge.LastError != "":

@@ -11,7 +11,7 @@ import (
 // status answers GET /status.
 func (s *server) status(w http.ResponseWriter, r *request) error {
 	now := time.Now()
-	st := Status{Version: s.Version, PID: os.Getpid(), DataDir: s.DataDir}
+	st := Status{Version: s.Version, DataDir: s.DataDir}
 	stats, err := s.Store.Stats(r.Context(), now)
 	if err != nil {
 		return err
@@ -29,6 +29,7 @@ func (s *server) status(w http.ResponseWriter, r *request) error {
 		st.LastRun = &runs[0]
 	}
 	if s.Scheduler != nil {
+		st.Daemon, st.PID = true, os.Getpid()
 		sched := s.Scheduler.Status()
 		st.Schedule, st.NextRun = sched.Schedule, store.Timestamp{Time: sched.NextRun}
 		if sched.Running {

@@ -9,7 +9,8 @@ import (
 // Status is the answer of GET /status.
 type Status struct {
 	Version  string          `json:"version"`
-	PID      int             `json:"pid"`
+	Daemon   bool            `json:"daemon"`        // false: a command serves itself
+	PID      int             `json:"pid,omitempty"` // of the daemon
 	DataDir  string          `json:"dataDir"`
 	Running  *Running        `json:"running"`  // null: no pass runs
 	NextRun  store.Timestamp `json:"nextRun"`  // "" without a scheduler
