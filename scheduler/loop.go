@@ -118,7 +118,7 @@ func (s *Scheduler) look(now time.Time) {
 	trigger := purge.TriggerSchedule
 	if late >= missedAfter {
 		trigger = purge.TriggerCatchUp
-		s.log.Warn("a scheduled run was missed; it is made up for now",
+		s.log.Warn("a scheduled run was missed; it is made up at once",
 			zap.Duration("late", late), zap.Time("next_run", s.times.next))
 	}
 	s.queue(trigger)

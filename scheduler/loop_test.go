@@ -134,7 +134,7 @@ func TestHeartbeat_MakesUpForAMissedRunOnceAndWithinOneBeat(t *testing.T) {
 		wantRuns(t, r)
 		advance(1)
 		wantRuns(t, r, run{purge.TriggerCatchUp, bubbleStart.Add(time.Minute)})
-		if n := logs.FilterMessage("a scheduled run was missed; it is made up for now").Len(); n != 1 {
+		if n := logs.FilterMessage("a scheduled run was missed; it is made up at once").Len(); n != 1 {
 			t.Errorf("%d log lines about the missed run", n)
 		}
 		if want := bubbleStart.Add(8 * time.Hour); !s.Status().NextRun.Equal(want) {

@@ -181,11 +181,19 @@ func TestExport_TellsErrors(t *testing.T) {
 	if sum, err := Export(ctx, s, &bytes.Buffer{}, ExportOptions{}); !errors.Is(err, context.Canceled) || sum.Complete {
 		t.Errorf("ended context: %+v, %v", sum, err)
 	}
-	bad := []store.Resource{{TenantID: "other", Kind: store.KindUser, ID: "u", Data: []byte("{\"a\":\"\xff\"}")}}
-	if err := s.Put(context.Background(), bad); err != nil {
-		t.Skipf("the store refuses such data itself: %v", err)
-	}
-	if _, err := Export(context.Background(), s, &bytes.Buffer{}, ExportOptions{}); store.CodeOf(err) != store.Internal || err.Error() != `the data of user "u" of tenant "other" is not UTF-8` {
+	// A store that takes what cannot be a line of JSON is told so, not copied.
+	if _, err := Export(context.Background(), badData{s}, &bytes.Buffer{}, ExportOptions{}); store.CodeOf(err) != store.Internal || !strings.Contains(err.Error(), "is not UTF-8") {
 		t.Errorf("data that is not UTF-8: %v", err)
 	}
+}
+
+// badData is a store that holds data that no import lets in.
+type badData struct{ *boltstore.Store }
+
+func (b badData) List(ctx context.Context, tenantID string, kind store.Kind, after string, limit int) ([]store.Resource, error) {
+	list, err := b.Store.List(ctx, tenantID, kind, after, limit)
+	for i := range list {
+		list[i].Data = []byte("{\"a\":\"\xff\"}")
+	}
+	return list, err
 }
