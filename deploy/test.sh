@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks everything that a change must pass, in the order in which it is cheap:
-# form, modules, build, linters, unit files, the unit under a real systemd, tests
-# under the race detector, the longer suites, fuzzing, and the metrics of a
+# form, modules, build, linters, unit files, the unit under a real systemd, alert
+# rules, tests under the race detector, the longer suites, fuzzing, and the metrics of a
 # running daemon.
 #
 #   deploy/test.sh            all steps
@@ -21,7 +21,7 @@ golangci_lint_version=v2.15.0
 cache=${XDG_CACHE_HOME:-${HOME:?HOME is not set, and tools are kept below it}/.cache}/purger-test
 tools=$cache/bin
 fuzztime=${FUZZTIME:-5s}
-steps=(format scripts modules build vet staticcheck lint units systemd test long fuzz metrics)
+steps=(format scripts modules build vet staticcheck lint units systemd rules test long fuzz metrics)
 
 step= # the one that is running
 scratch=$(mktemp -d)
@@ -131,7 +131,7 @@ setup() {
 	mkdir -p "$tools"
 	PATH=$tools:$PATH
 	install_packages
-	if wanted metrics; then install_promtool; fi
+	if wanted metrics || wanted rules; then install_promtool; fi
 	if wanted staticcheck; then
 		install_tool staticcheck honnef.co/go/tools honnef.co/go/tools/cmd/staticcheck "$staticcheck_version"
 	fi
@@ -217,6 +217,11 @@ step_systemd() {
 	deploy/systemd/test.sh "$binary"
 }
 
+step_rules() {
+	promtool check config deploy/prometheus/prometheus.yaml
+	promtool test rules deploy/prometheus/purger.rules.test.yaml
+}
+
 step_test() { go test -race -timeout 15m ./...; }
 
 # list_tests FLAG... prints "PACKAGE NAME" for each test, sorted. go test -list
@@ -267,6 +272,10 @@ step_metrics() {
 	promtool check metrics <"$scratch/metrics.txt" || fail "promtool check metrics"
 	grep -q '^purger_tenants{' "$scratch/metrics.txt" || fail "no purger_tenants among the metrics"
 	say "$(grep -c '^purger_' "$scratch/metrics.txt") samples of purger's own"
+	local metric
+	while read -r metric; do
+		grep -q "^${metric}[{ ]" "$scratch/metrics.txt" || fail "an alert rule asks for $metric, which the daemon does not have"
+	done < <(grep -E '^ *expr:' deploy/prometheus/purger.rules.yaml | grep -oE 'purger_[a-z_]+' | sort -u)
 	kill -TERM "$daemon"
 	wait "$daemon" || fail "the daemon did not stop cleanly:" "$(cat "$log")"
 	daemon=
