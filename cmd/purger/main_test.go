@@ -42,6 +42,8 @@ func runScripts(t *testing.T, dir string, daemon bool) {
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Values[worldKey{}] = newWorld(e)
+			// The race detector lets every process sleep a second at its end.
+			e.Setenv("GORACE", "atexit_sleep_ms=0")
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
