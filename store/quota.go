@@ -21,22 +21,28 @@ func NewQuota(limit int64) *Quota {
 // Reserving again for the same id replaces what it took before, so that a
 // transaction may be repeated.
 func (q *Quota) Reserve(id string, n int64) bool {
-	if q.Beyond(id, n) > 0 {
+	if q == nil || q.max <= 0 {
+		return true
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.beyond(id, n) > 0 {
 		return false
 	}
-	q.Take(id, n)
+	q.take(id, n)
 	return true
 }
 
 // Beyond returns how many of n tenants do not fit, beside what the claims of
-// other tenants took. It takes nothing.
+// other tenants took. It takes nothing: a store that decides claims one after
+// the other asks it first, and takes with Take.
 func (q *Quota) Beyond(id string, n int64) int64 {
 	if q == nil || q.max <= 0 {
 		return 0
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return min(max(q.sum-q.taken[id]+n-q.max, 0), n)
+	return q.beyond(id, n)
 }
 
 // Take takes n tenants for the claim of id, whether or not they fit.
@@ -46,6 +52,16 @@ func (q *Quota) Take(id string, n int64) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.take(id, n)
+}
+
+// beyond is Beyond with the lock held.
+func (q *Quota) beyond(id string, n int64) int64 {
+	return min(max(q.sum-q.taken[id]+n-q.max, 0), n)
+}
+
+// take is Take with the lock held.
+func (q *Quota) take(id string, n int64) {
 	q.sum += n - q.taken[id]
 	q.taken[id] = n
 }
