@@ -26,9 +26,10 @@ var arrows = map[string][]string{
 	"metrics":             {"store"},
 	"purge":               {"metrics", "store"},
 	"purge/*":             {"purge", "store"},
+	"purge/client":        {"purge", "store", "store/ndjson"},
 	"scheduler":           {"purge", "metrics", "store"},
 	"cmd/internal/config": {"scheduler", "purge", "metrics", "store"},
-	"cmd/internal/api":    {"scheduler", "purge", "metrics", "store", "store/ndjson"},
+	"cmd/internal/api":    {"scheduler", "purge", "purge/client", "metrics", "store", "store/ndjson"},
 	"cmd/purger":          {"cmd/internal/*", "scheduler", "purge", "purge/*", "metrics", "store", "store/*"},
 }
 

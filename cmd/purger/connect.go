@@ -16,6 +16,7 @@ import (
 	"github.com/tenantpurge/purger/cmd/internal/api"
 	"github.com/tenantpurge/purger/cmd/internal/config"
 	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 	"github.com/tenantpurge/purger/store/boltstore"
 )
@@ -43,7 +44,7 @@ const answerTimeout = 5 * time.Second
 
 // session is the API, wherever it is served.
 type session struct {
-	*api.Client
+	*client.Client
 	// local says that this process serves it, on a store that it has opened.
 	local bool
 	close func() error
@@ -88,13 +89,13 @@ func (a *app) connect(ctx context.Context, missing whenMissing) (*session, error
 	if err != nil {
 		return nil, err
 	}
-	socket := filepath.Join(cfg.DataDir, api.SocketName)
+	socket := filepath.Join(cfg.DataDir, client.SocketName)
 	for deadline := time.Now().Add(connectTimeout); ; {
-		c, err := api.Dial(ctx, socket)
+		c, err := client.Dial(ctx, socket)
 		if err == nil {
 			return a.answering(ctx, c, socket)
 		}
-		if !errors.Is(err, api.ErrNotReachable) {
+		if !errors.Is(err, client.ErrNotReachable) {
 			return nil, err
 		}
 		s, err := a.openLocal(ctx, cfg, missing)
@@ -110,7 +111,7 @@ func (a *app) connect(ctx context.Context, missing whenMissing) (*session, error
 
 // answering returns a session with a daemon that answers. One that is stopped or
 // hangs still accepts connections, and nobody should wait for it for ever.
-func (a *app) answering(ctx context.Context, c *api.Client, socket string) (*session, error) {
+func (a *app) answering(ctx context.Context, c *client.Client, socket string) (*session, error) {
 	probe, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	_, err := c.Status(probe)
@@ -163,9 +164,9 @@ func (a *app) openLocal(ctx context.Context, cfg config.Config, missing whenMiss
 
 // serveLocal serves the API to this process alone. The contexts of the requests
 // end with ctx. Closing the client waits until every request has ended.
-func serveLocal(ctx context.Context, o api.Options) *api.Client {
+func serveLocal(ctx context.Context, o api.Options) *client.Client {
 	h := api.New(o)
-	return api.NewClient(api.InProcess(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return client.Over(api.InProcess(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rctx, cancel := context.WithCancelCause(r.Context())
 		defer cancel(nil)
 		defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()

@@ -14,6 +14,7 @@ import (
 	"github.com/tenantpurge/purger/cmd/internal/api"
 	"github.com/tenantpurge/purger/metrics"
 	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/scheduler"
 	"github.com/tenantpurge/purger/store/boltstore"
 )
@@ -56,7 +57,7 @@ type daemon struct {
 // openStore opens the store, after making sure that no other daemon serves it.
 func (d *daemon) openStore(ctx context.Context) error {
 	cfg := d.settings.get()
-	if c, err := api.Dial(ctx, filepath.Join(cfg.DataDir, api.SocketName)); err == nil {
+	if c, err := client.Dial(ctx, filepath.Join(cfg.DataDir, client.SocketName)); err == nil {
 		return &exitError{code: exitTryAgain, err: errors.Join(
 			fmt.Errorf("another purger serves %s; want one daemon for each data directory", cfg.DataDir), c.Close())}
 	}
@@ -111,7 +112,7 @@ func (d *daemon) buildEngine(context.Context) error {
 
 // serveSocket serves the API on the Unix socket.
 func (d *daemon) serveSocket(context.Context) error {
-	path := filepath.Join(d.settings.get().DataDir, api.SocketName)
+	path := filepath.Join(d.settings.get().DataDir, client.SocketName)
 	l, err := api.ListenUnix(path)
 	if err != nil {
 		return err

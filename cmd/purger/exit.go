@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
 	"github.com/tenantpurge/purger/cmd/internal/config"
 	"github.com/tenantpurge/purger/store"
 )

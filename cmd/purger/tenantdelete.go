@@ -5,7 +5,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-	"github.com/tenantpurge/purger/cmd/internal/api"
+
+	"github.com/tenantpurge/purger/purge/client"
 )
 
 // newTenantDelete returns the command "tenant delete".
@@ -30,7 +31,7 @@ The id has to be typed to confirm it, or --yes to be given.`,
 		if !*yes {
 			// What the person confirms is this version and no later one. The store
 			// is not kept from others while he thinks.
-			var seen api.Tenant
+			var seen client.Tenant
 			err := a.withTenant(cmd, args, func(ctx context.Context, c *session, id string) (err error) {
 				seen, err = c.Tenant(ctx, id, false)
 				return err
@@ -62,7 +63,7 @@ The id has to be typed to confirm it, or --yes to be given.`,
 }
 
 // deletionQuestion says what a deletion would take away.
-func deletionQuestion(t api.Tenant) string {
+func deletionQuestion(t client.Tenant) string {
 	what := fmt.Sprintf("This purges tenant %q", t.ID)
 	if t.Name != "" {
 		what += fmt.Sprintf(" (%s)", printable(t.Name))

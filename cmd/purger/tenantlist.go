@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tenantpurge/purger/cmd/internal/api"
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -24,7 +24,7 @@ func newTenantList(a *app) *cobra.Command {
 	roots := cmd.Flags().Bool("roots", false, "only those without a parent")
 	limit := cmd.Flags().Int("limit", 0, "how many; 0 for all")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		q := api.TenantQuery{Due: *due}
+		q := client.TenantQuery{Due: *due}
 		switch {
 		case *limit < 0:
 			return usageErrorf("--limit %d: want 0 or more", *limit)
@@ -57,7 +57,7 @@ func newTenantList(a *app) *cobra.Command {
 }
 
 // tenantCells renders a tenant for the list.
-func tenantCells(t api.Tenant) []string {
+func tenantCells(t client.Tenant) []string {
 	waits := ""
 	switch {
 	case t.Block != nil:

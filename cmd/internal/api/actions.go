@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -23,7 +24,7 @@ func (s *server) update(r *request, c store.Change) (after store.Tenant, changed
 
 // deactivate answers the action deactivate.
 func (s *server) deactivate(w http.ResponseWriter, r *request) error {
-	var in DeactivateRequest
+	var in client.DeactivateRequest
 	if err := readBody(w, r, members{"purgeAfterDays": &in.PurgeAfterDays}); err != nil {
 		return err
 	}
@@ -45,7 +46,7 @@ func (s *server) deactivate(w http.ResponseWriter, r *request) error {
 	if changed {
 		s.Metrics.Deactivated()
 	}
-	return reply(w, http.StatusOK, Deactivated{
+	return reply(w, http.StatusOK, client.Deactivated{
 		ID: t.ID, Status: t.Status, EstimatedPurgeDate: store.Timestamp{Time: t.EstimatedPurgeDate},
 	})
 }
@@ -62,7 +63,7 @@ func (s *server) reactivate(w http.ResponseWriter, r *request) error {
 	if changed {
 		s.Metrics.Reactivated()
 	}
-	return reply(w, http.StatusOK, Reactivated{ID: t.ID, Status: t.Status})
+	return reply(w, http.StatusOK, client.Reactivated{ID: t.ID, Status: t.Status})
 }
 
 // retry answers the action retry.
@@ -79,7 +80,7 @@ func (s *server) retry(w http.ResponseWriter, r *request) error {
 
 // hold answers POST /tenants/{id}/hold.
 func (s *server) hold(w http.ResponseWriter, r *request) error {
-	var in HoldRequest
+	var in client.HoldRequest
 	if err := readBody(w, r, members{"reason": &in.Reason, "until": &in.Until}); err != nil {
 		return err
 	}

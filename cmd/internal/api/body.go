@@ -14,6 +14,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -36,7 +37,7 @@ func readBody(w http.ResponseWriter, r *request, m members) error {
 	if len(data) == 0 {
 		return nil
 	}
-	if err := checkContentType(r.Header.Get("Content-Type"), contentJSON); err != nil {
+	if err := checkContentType(r.Header.Get("Content-Type"), client.ContentJSON); err != nil {
 		return err
 	}
 	if !utf8.Valid(data) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -25,12 +26,12 @@ func (s *server) deleteTenant(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return reply(w, http.StatusOK, Deletion{
+	return reply(w, http.StatusOK, client.Deletion{
 		Success: true,
 		Message: "Tenant deleted successfully",
-		Data: DeletedTenant{
+		Data: client.DeletedTenant{
 			ID: r.id, Name: t.Name, Status: store.StatusDeleted, DeletedAt: receipt.DeletedAt,
-			DeletedBy:        DeletedBy{ID: r.actor.ID, Name: r.actor.Name, Email: r.actor.Email},
+			DeletedBy:        client.DeletedBy{ID: r.actor.ID, Name: r.actor.Name, Email: r.actor.Email},
 			ResourcesDeleted: receipt.Deleted,
 		},
 		Timestamp: store.Timestamp{Time: time.Now()},

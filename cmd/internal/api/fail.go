@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -59,37 +60,37 @@ func codeOf(err error) store.Code {
 }
 
 // problemOf renders an error, and returns its HTTP status.
-func problemOf(err error) (Problem, int) {
-	o := outcomeOf(codeOf(err))
+func problemOf(err error) (client.Problem, int) {
+	o := client.OutcomeOf(codeOf(err))
 	var r *refusal
 	if errors.As(err, &r) {
-		o = outcomeOfStatus(r.status)
+		o = client.OutcomeOfStatus(r.status)
 	}
-	p := Problem{Code: o.code, Title: o.title, Detail: err.Error(), Status: strconv.Itoa(o.status)}
+	p := client.Problem{Code: o.Code, Title: o.Title, Detail: err.Error(), Status: strconv.Itoa(o.Status)}
 	var e *store.Error
 	if errors.As(err, &e) && e.Field != "" {
-		p.Source = &Source{}
+		p.Source = &client.Source{}
 		var param *parameterError
 		if errors.As(err, &param) {
 			p.Source.Parameter = e.Field
 		} else {
-			p.Source.Pointer = pointerTo(e.Field)
+			p.Source.Pointer = client.PointerTo(e.Field)
 		}
 	}
 	var blocked *store.BlockedError
 	var gate *store.GateError
 	if errors.As(err, &blocked) {
-		p.Meta = &Meta{TenantID: blocked.TenantID, Block: &blocked.Block}
+		p.Meta = &client.Meta{TenantID: blocked.TenantID, Block: &blocked.Block}
 	} else if errors.As(err, &gate) {
-		p.Meta = &Meta{Gate: &gate.Gate}
+		p.Meta = &client.Meta{Gate: &gate.Gate}
 	}
-	return p, o.status
+	return p, o.Status
 }
 
 // errorBody renders an error for the body of an answer. An error that joins
 // several has a problem for each, and the status of the first.
-func errorBody(err error, trace string) (ErrorBody, int) {
-	body := ErrorBody{TraceID: trace}
+func errorBody(err error, trace string) (client.ErrorBody, int) {
+	body := client.ErrorBody{TraceID: trace}
 	status := 0
 	list := []error{err}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {

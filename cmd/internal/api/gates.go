@@ -3,12 +3,13 @@ package api
 import (
 	"net/http"
 
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
 // pause answers POST /pause.
 func (s *server) pause(w http.ResponseWriter, r *request) error {
-	var in PauseRequest
+	var in client.PauseRequest
 	if err := readBody(w, r, members{"reason": &in.Reason, "until": &in.Until}); err != nil {
 		return err
 	}
@@ -17,7 +18,7 @@ func (s *server) pause(w http.ResponseWriter, r *request) error {
 
 // resume answers POST /resume.
 func (s *server) resume(w http.ResponseWriter, r *request) error {
-	var in ResumeRequest
+	var in client.ResumeRequest
 	if err := readBody(w, r, members{"reason": &in.Reason, "allow": &in.Allow}); err != nil {
 		return err
 	}

@@ -7,12 +7,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tenantpurge/purger/purge/client"
 )
 
 // exchange writes bytes to the rig's socket and returns what comes back.
 func exchange(t *testing.T, r *rig, request string) string {
 	t.Helper()
-	conn, err := dialUnix(t.Context(), r.socket)
+	conn, err := client.DialSocket(t.Context(), r.socket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +38,7 @@ func exchange(t *testing.T, r *rig, request string) string {
 
 func TestPaths_G4_HostileIDsNeverReachTheStore(t *testing.T) {
 	r := newRig(t).onSocket(t)
-	r.create(t, NewTenant{ID: "acme"})
+	r.create(t, client.NewTenant{ID: "acme"})
 	secret := filepath.Join(r.dir, "secret")
 	if err := os.WriteFile(secret, []byte("secret"), 0o600); err != nil {
 		t.Fatal(err)

@@ -17,18 +17,6 @@ const (
 	streamTimeout = 10 * time.Minute // for one read or write of an import, export or backup
 )
 
-// The content types of requests and answers.
-const (
-	contentJSON   = "application/json"
-	contentNDJSON = "application/x-ndjson"
-)
-
-// The trailers with which a streamed answer ends: one of them is always sent.
-const (
-	trailerSummary = "Purger-Summary"
-	trailerError   = "Purger-Error"
-)
-
 // NewHTTPServer returns a server for the handler of [New] on a listener of
 // [ListenUnix]: with timeouts, and with the peer of each connection at hand for
 // [PeerActor]. A nil logger logs nothing.

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 	"github.com/tenantpurge/purger/store/boltstore"
 )
@@ -21,13 +22,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // rig is a server on a real store, and a client of it.
 type rig struct {
-	*Client
-	store   *boltstore.Store
-	engine  *purge.Engine
-	options Options
-	handler http.Handler
-	dir     string
-	socket  string // "" in process
+	*client.Client
+	transport http.RoundTripper // the client's, for requests that it would not make
+	store     *boltstore.Store
+	engine    *purge.Engine
+	options   Options
+	handler   http.Handler
+	dir       string
+	socket    string // "" in process
 }
 
 // open opens a store in a directory of the test's.
@@ -71,7 +73,8 @@ func newRig(t *testing.T, change ...func(*Options)) *rig {
 // inProcess connects the client within the process.
 func (r *rig) inProcess(t *testing.T) *rig {
 	t.Helper()
-	r.Client = NewClient(InProcess(r.handler))
+	r.transport = InProcess(r.handler)
+	r.Client = client.Over(r.transport)
 	t.Cleanup(func() {
 		if err := r.Close(); err != nil {
 			t.Errorf("close the client: %v", err)
@@ -83,12 +86,10 @@ func (r *rig) inProcess(t *testing.T) *rig {
 // onSocket connects the client through a Unix socket.
 func (r *rig) onSocket(t *testing.T) *rig {
 	t.Helper()
-	r.socket = filepath.Join(r.dir, SocketName)
+	r.socket = filepath.Join(r.dir, client.SocketName)
 	serve(t, r.handler, r.socket)
-	c, err := Dial(t.Context(), r.socket)
-	if err != nil {
-		t.Fatalf("dial: %v", err)
-	}
+	r.transport = client.NewTransport(r.socket)
+	c := client.Over(r.transport)
 	r.Client = c
 	t.Cleanup(func() {
 		if err := c.Close(); err != nil {
@@ -125,7 +126,7 @@ func both(t *testing.T, test func(t *testing.T, r *rig), change ...func(*Options
 }
 
 // create registers tenants; "child/parent" names the parent.
-func (r *rig) create(t *testing.T, tenants ...NewTenant) {
+func (r *rig) create(t *testing.T, tenants ...client.NewTenant) {
 	t.Helper()
 	for _, n := range tenants {
 		if _, err := r.Create(t.Context(), n); err != nil {

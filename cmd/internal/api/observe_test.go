@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/tenantpurge/purger/metrics"
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -106,7 +107,7 @@ func TestPanic_IsAnAnswerAndALineAndNotTheEnd(t *testing.T) {
 func TestMetrics_RequestsAreCountedByPattern(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
 	r := newRig(t, func(o *Options) { o.Metrics = metrics.New(reg, metrics.Build{}) }).inProcess(t)
-	r.create(t, NewTenant{ID: "a"}, NewTenant{ID: "b"})
+	r.create(t, client.NewTenant{ID: "a"}, client.NewTenant{ID: "b"})
 	for _, what := range []string{"GET /api/v1/tenants/a", "GET /api/v1/tenants/b", "GET /api/v1/tenants/c", "GET /x", "GET /y", "GET /api/v1/tenants//a"} {
 		raw(t, r, what, "")
 	}
@@ -151,7 +152,7 @@ func TestAuthenticate_ComesBeforeEverythingElse(t *testing.T) {
 				t.Errorf("%s: status %d: %s", what, res.status, res.body)
 			}
 		}
-		_, err := r.Create(t.Context(), NewTenant{ID: "x"})
+		_, err := r.Create(t.Context(), client.NewTenant{ID: "x"})
 		wantCode(t, err, store.Unauthenticated)
 		if _, err := r.store.Tenant(t.Context(), "x"); store.CodeOf(err) != store.NotFound {
 			t.Errorf("a stranger created: %v", err)
@@ -163,14 +164,14 @@ func TestAuthenticate_ComesBeforeEverythingElse(t *testing.T) {
 
 func TestAuthenticate_YieldsTheActorOfTheAuditTrail(t *testing.T) {
 	both(t, func(t *testing.T, r *rig) {
-		if _, err := r.Create(t.Context(), NewTenant{ID: "acme"}); err != nil {
+		if _, err := r.Create(t.Context(), client.NewTenant{ID: "acme"}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := r.Deactivate(t.Context(), "acme", DeactivateRequest{}); err != nil {
+		if _, err := r.Deactivate(t.Context(), "acme", client.DeactivateRequest{}); err != nil {
 			t.Fatal(err)
 		}
 		d, err := r.Delete(t.Context(), "acme", 0)
-		if err != nil || d.Data.DeletedBy != (DeletedBy{"jane", "Jane Doe", "jane@example.com"}) {
+		if err != nil || d.Data.DeletedBy != (client.DeletedBy{ID: "jane", Name: "Jane Doe", Email: "jane@example.com"}) {
 			t.Errorf("deleted by %+v, %v", d.Data.DeletedBy, err)
 		}
 		for e, err := range r.AllAudit(t.Context(), 1) {

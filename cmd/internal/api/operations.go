@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/tenantpurge/purger/metrics"
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/scheduler"
 	"github.com/tenantpurge/purger/store"
 )
@@ -132,7 +133,7 @@ func (o *operations) reload(w http.ResponseWriter, r *http.Request) {
 	}
 	if err := o.Reload(r.Context()); err != nil {
 		noteError(w, err)
-		say(w, outcomeOf(codeOf(err)).status, "not reloaded, nothing has changed: "+err.Error())
+		say(w, client.OutcomeOf(codeOf(err)).Status, "not reloaded, nothing has changed: "+err.Error())
 		return
 	}
 	say(w, http.StatusOK, "reloaded")

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -33,9 +34,9 @@ func TestHelperProcess(t *testing.T) {
 	if path == "" {
 		t.Skip("only for TestPeerActor_IsTheUserOfTheOtherProcess")
 	}
-	c := NewClient(NewTransport(path))
-	defer c.Close()
-	if got := raw(t, &rig{Client: c}, "GET /", "").body; got != os.Getenv("API_TEST_WANT")+"\n" {
+	tr := client.NewTransport(path)
+	defer tr.CloseIdleConnections()
+	if got := raw(t, &rig{transport: tr}, "GET /", "").body; got != os.Getenv("API_TEST_WANT")+"\n" {
 		t.Errorf("the server sees %q", got)
 	}
 }
@@ -57,7 +58,7 @@ func TestPeerActor_IsTheUserOfTheOtherProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	binary, path := filepath.Join(dir, "helper"), filepath.Join(dir, SocketName)
+	binary, path := filepath.Join(dir, "helper"), filepath.Join(dir, client.SocketName)
 	if err := os.WriteFile(binary, exe, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -92,10 +93,10 @@ func TestPeerActor_IsTheUserOfTheOtherProcess(t *testing.T) {
 }
 
 func TestPeerActor_InProcessIsThisProcess(t *testing.T) {
-	c := NewClient(InProcess(http.HandlerFunc(whoami)))
-	defer c.Close()
+	tr := InProcess(http.HandlerFunc(whoami))
+	defer tr.Close()
 	me := ProcessActor()
-	if got := raw(t, &rig{Client: c}, "GET /", "").body; got != me.ID+" "+me.Name+"\n" {
+	if got := raw(t, &rig{transport: tr}, "GET /", "").body; got != me.ID+" "+me.Name+"\n" {
 		t.Errorf("the server sees %q, want %+v", got, me)
 	}
 }
@@ -117,16 +118,15 @@ func TestPeerActor_TCPHasNone(t *testing.T) {
 	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "tcp", l.Addr().String())
 	}}
-	c := NewClient(tr)
-	defer c.Close()
-	if res := raw(t, &rig{Client: c}, "GET /", ""); res.status != http.StatusUnauthorized || !strings.Contains(res.body, "not a Unix socket") {
+	defer tr.CloseIdleConnections()
+	if res := raw(t, &rig{transport: tr}, "GET /", ""); res.status != http.StatusUnauthorized || !strings.Contains(res.body, "not a Unix socket") {
 		t.Errorf("status %d: %s", res.status, res.body)
 	}
 }
 
 func TestInProcess_CloseWaitsForTheHandlers(t *testing.T) {
 	begun, ended := make(chan struct{}), make(chan struct{})
-	c := NewClient(InProcess(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	c := client.Over(InProcess(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		close(begun)
 		<-r.Context().Done() // the call is cut off, not waited for
 		close(ended)

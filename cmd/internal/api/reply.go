@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -17,7 +18,7 @@ func reply(w http.ResponseWriter, status int, body any) error {
 	}
 	b = append(b, '\n')
 	h := w.Header()
-	h.Set("Content-Type", contentJSON)
+	h.Set("Content-Type", client.ContentJSON)
 	h.Set("Content-Length", strconv.Itoa(len(b)))
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")

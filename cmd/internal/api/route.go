@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -74,7 +75,7 @@ type resource struct {
 func (s *server) resources() map[string]*resource {
 	all := map[string]*resource{}
 	for _, e := range s.endpoints() {
-		path := Prefix + e.path
+		path := client.Prefix + e.path
 		if all[path] == nil {
 			all[path] = &resource{methods: map[string]endpoint{}}
 		}
@@ -118,7 +119,7 @@ func (e endpoint) read(r *http.Request) (*request, error) {
 		return nil, err
 	}
 	if e.body == noBody && r.ContentLength != 0 {
-		return nil, store.Errorf(store.Invalid, "body: %s %s takes none", e.method, Prefix+e.path)
+		return nil, store.Errorf(store.Invalid, "body: %s %s takes none", e.method, client.Prefix+e.path)
 	}
 	return req, nil
 }

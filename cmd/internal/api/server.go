@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -101,7 +102,7 @@ func (s *server) recover(w http.ResponseWriter, r *http.Request) {
 
 // notFound answers for a path that names nothing.
 func (s *server) notFound(w http.ResponseWriter, r *http.Request) {
-	fail(w, r, store.Errorf(store.NotFound, "there is no such path; the API begins with %s", Prefix))
+	fail(w, r, store.Errorf(store.NotFound, "there is no such path; the API begins with %s", client.Prefix))
 }
 
 // origin says that the caller of r makes a change now.

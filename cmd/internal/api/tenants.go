@@ -4,12 +4,13 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
 // wireTenant renders a tenant.
-func wireTenant(t store.Tenant) Tenant {
-	w := Tenant{
+func wireTenant(t store.Tenant) client.Tenant {
+	w := client.Tenant{
 		ID: t.ID, ParentID: t.ParentID, Name: t.Name, Hostname: t.Hostname, Status: t.Status, Version: t.Version,
 		CreatedAt: store.Timestamp{Time: t.CreatedAt}, UpdatedAt: store.Timestamp{Time: t.UpdatedAt},
 		DisabledAt: store.Timestamp{Time: t.DisabledAt}, PurgeAfterDays: t.PurgeAfterDays,
@@ -20,14 +21,14 @@ func wireTenant(t store.Tenant) Tenant {
 		w.DisabledBy = &t.DisabledBy
 	}
 	if h := t.Hold; h != nil {
-		w.Hold = &Hold{Reason: h.Reason, Actor: h.Actor, Since: store.Timestamp{Time: h.Since}, Until: store.Timestamp{Time: h.Until}}
+		w.Hold = &client.Hold{Reason: h.Reason, Actor: h.Actor, Since: store.Timestamp{Time: h.Since}, Until: store.Timestamp{Time: h.Until}}
 	}
 	return w
 }
 
 // wireTombstone renders what remains of a purged tenant.
-func wireTombstone(t store.Tombstone) Tenant {
-	return Tenant{
+func wireTombstone(t store.Tombstone) client.Tenant {
+	return client.Tenant{
 		ID: t.ID, ParentID: t.ParentID, Status: store.StatusDeleted, Version: t.Version,
 		CreatedAt: t.CreatedAt, DisabledAt: t.DisabledAt,
 		DeletedAt: t.DeletedAt, PurgedWith: t.PurgedWith, ResourcesDeleted: &t.Deleted,
@@ -36,7 +37,7 @@ func wireTombstone(t store.Tombstone) Tenant {
 
 // createTenant answers POST /tenants.
 func (s *server) createTenant(w http.ResponseWriter, r *request) error {
-	var in NewTenant
+	var in client.NewTenant
 	if err := readBody(w, r, members{
 		"id": &in.ID, "parentId": &in.ParentID, "name": &in.Name, "hostname": &in.Hostname,
 		"activeSubscriptions": &in.ActiveSubscriptions,
@@ -50,7 +51,7 @@ func (s *server) createTenant(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Location", Prefix+"/tenants/"+url.PathEscape(t.ID))
+	w.Header().Set("Location", client.Prefix+"/tenants/"+url.PathEscape(t.ID))
 	return reply(w, http.StatusCreated, wireTenant(t))
 }
 
@@ -84,7 +85,7 @@ func (s *server) listTenants(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	page := TenantPage{Data: make([]Tenant, 0, len(list))}
+	page := client.TenantPage{Data: make([]client.Tenant, 0, len(list))}
 	for _, t := range list {
 		page.Data = append(page.Data, wireTenant(t))
 	}
@@ -125,7 +126,7 @@ func filterOf(r *request) (store.Filter, error) {
 			return f, err
 		}
 	}
-	limit, err := r.query.number("limit", 1, store.MaxPage, DefaultPage)
+	limit, err := r.query.number("limit", 1, store.MaxPage, client.DefaultPage)
 	f.Limit = int(limit)
 	return f, err
 }

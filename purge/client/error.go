@@ -1,4 +1,4 @@
-package api
+package client
 
 import (
 	"encoding/json"
@@ -24,7 +24,7 @@ func readError(res *http.Response) error {
 		err = json.Unmarshal(b, &body)
 	}
 	if err != nil || len(body.Errors) == 0 {
-		return store.Errorf(outcomeOfStatus(res.StatusCode).code, "the answer is %s", res.Status)
+		return store.Errorf(OutcomeOfStatus(res.StatusCode).Code, "the answer is %s", res.Status)
 	}
 	return body.err(res.StatusCode)
 }
@@ -77,10 +77,10 @@ func (e worded) Unwrap() error { return e.cause }
 func (p Problem) storeError(status int) *store.Error {
 	code := p.Code
 	if code == "" {
-		code = outcomeOfStatus(status).code
+		code = OutcomeOfStatus(status).Code
 	}
 	e := store.Errorf(code, "%s", p.Detail)
-	if f := p.Source.field(); f != "" {
+	if f := p.Source.Field(); f != "" {
 		e = e.At(f)
 	}
 	return e
@@ -96,7 +96,7 @@ func (b *ErrorBody) importErr() error {
 	}
 	e := &ImportError{Total: b.Total, err: b.Errors[0].storeError(http.StatusBadRequest)}
 	for _, p := range b.Errors {
-		l := LineProblem{Field: p.Source.field(), Code: p.Code, Message: p.Detail}
+		l := LineProblem{Field: p.Source.Field(), Code: p.Code, Message: p.Detail}
 		if p.Source != nil {
 			l.Line, l.ID = p.Source.Line, p.Source.ID
 		}

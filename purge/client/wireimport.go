@@ -1,4 +1,4 @@
-package api
+package client
 
 import (
 	"github.com/tenantpurge/purger/store"

@@ -1,4 +1,4 @@
-package api
+package client
 
 import (
 	"context"
@@ -14,9 +14,9 @@ import (
 // terminating zero byte not counted.
 const maxSocketPath = 107
 
-// withSocketPath calls f with a name of path that the kernel takes: path itself,
+// WithSocketPath calls f with a name of path that the kernel takes: path itself,
 // or for a long one a name through a descriptor of its directory.
-func withSocketPath(path string, f func(name string) error) error {
+func WithSocketPath(path string, f func(name string) error) error {
 	if len(path) <= maxSocketPath {
 		return f(path)
 	}
@@ -36,10 +36,10 @@ func withSocketPath(path string, f func(name string) error) error {
 	return f(name)
 }
 
-// dialUnix connects to the socket at path.
-func dialUnix(ctx context.Context, path string) (net.Conn, error) {
+// DialSocket connects to the socket at path.
+func DialSocket(ctx context.Context, path string) (net.Conn, error) {
 	var conn net.Conn
-	err := withSocketPath(path, func(name string) (err error) {
+	err := WithSocketPath(path, func(name string) (err error) {
 		conn, err = (&net.Dialer{}).DialContext(ctx, "unix", name)
 		return err
 	})

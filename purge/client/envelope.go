@@ -1,4 +1,4 @@
-package api
+package client
 
 import (
 	"strings"
@@ -42,16 +42,16 @@ type Meta struct {
 	Gate     *store.Gate  `json:"gate,omitempty"`
 }
 
-// pointerTo returns the JSON pointer of a field that is named as [store.Error]
+// PointerTo returns the JSON pointer of a field that is named as [store.Error]
 // names it, members joined by dots.
-func pointerTo(field string) string {
+func PointerTo(field string) string {
 	escape := strings.NewReplacer("~", "~0", "/", "~1")
 	return "/" + strings.ReplaceAll(escape.Replace(field), ".", "/")
 }
 
-// field returns the name that pointerTo or a parameter was made of; s may be
+// Field returns the name that PointerTo or a parameter was made of; s may be
 // nil.
-func (s *Source) field() string {
+func (s *Source) Field() string {
 	switch {
 	case s == nil:
 		return ""

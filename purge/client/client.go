@@ -1,4 +1,4 @@
-package api
+package client
 
 import (
 	"bytes"
@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/tenantpurge/purger/store"
 )
@@ -24,13 +26,57 @@ var ErrNotReachable = errors.New("the daemon is not reachable")
 // message as they were. A daemon that cannot be reached ([ErrNotReachable]), or
 // that went away in the midst of an answer, is [store.Unavailable].
 type Client struct {
-	http *http.Client
+	http  *http.Client
+	base  string // URL without a path
+	token TokenSource
 }
 
-// NewClient returns a client over a transport: that of [NewTransport] or
-// [InProcess].
-func NewClient(t http.RoundTripper) *Client {
-	return &Client{http: &http.Client{
+// TokenSource returns the bearer token of a request. It is asked for each one,
+// so that a token that was renewed is used at once.
+type TokenSource func(context.Context) (string, error)
+
+// Options say where the API is and who calls it.
+type Options struct {
+	// Server is the URL of the daemon, such as https://purger.example.com:9464.
+	Server string
+	// Token is nil for a server that knows its callers otherwise. It is refused
+	// for a server that is reached without TLS beyond the loopback address.
+	Token TokenSource
+	// Insecure sends a token without TLS all the same, where something else,
+	// such as a service mesh, encrypts.
+	Insecure bool
+	// Transport is nil for a copy of [http.DefaultTransport].
+	Transport http.RoundTripper
+}
+
+// New returns a client of a daemon on TCP. Errors: [store.Invalid].
+func New(o Options) (*Client, error) {
+	u, err := url.Parse(o.Server)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" ||
+		u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
+		return nil, store.Errorf(store.Invalid, "server %q: want a URL such as https://purger.example.com:9464", o.Server).At("server")
+	}
+	if o.Token != nil && u.Scheme == "http" && !o.Insecure && !loopback(u.Hostname()) {
+		return nil, store.Errorf(store.Invalid, "server %q: want https, since a token would be readable on its way", o.Server).At("server")
+	}
+	if o.Transport == nil {
+		o.Transport = http.DefaultTransport.(*http.Transport).Clone()
+	}
+	c := Over(o.Transport)
+	c.base, c.token = u.Scheme+"://"+u.Host, o.Token
+	return c, nil
+}
+
+// loopback reports whether what is sent to a host stays on this machine.
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// Over returns a client over a transport that leads to one daemon whatever the
+// host of a request is, such as that of [NewTransport].
+func Over(t http.RoundTripper) *Client {
+	return &Client{base: "http://purger", http: &http.Client{
 		Transport: t,
 		// The API never redirects; following would repeat a request elsewhere.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -58,7 +104,7 @@ func call[T any](ctx context.Context, c *Client, method, path string, query url.
 		}
 		body = bytes.NewReader(b)
 	}
-	res, err := c.send(ctx, method, path, query, body, contentJSON)
+	res, err := c.send(ctx, method, path, query, body, ContentJSON)
 	if err != nil {
 		return none, err
 	}
@@ -77,7 +123,7 @@ func call[T any](ctx context.Context, c *Client, method, path string, query url.
 // send makes one request. The answer it returns is a 2xx one, whose body the
 // caller closes.
 func (c *Client) send(ctx context.Context, method, path string, query url.Values, body io.Reader, contentType string) (*http.Response, error) {
-	u := "http://purger" + Prefix + path
+	u := c.base + Prefix + path
 	if len(query) > 0 {
 		u += "?" + query.Encode()
 	}
@@ -88,6 +134,13 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	req.Header.Set("Accept", "application/json")
 	if body != nil {
 		req.Header.Set("Content-Type", contentType)
+	}
+	if c.token != nil {
+		token, err := c.token(ctx)
+		if err != nil {
+			return nil, store.Errorf(store.Unauthenticated, "token: %w", err)
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	res, err := c.http.Do(req)
 	if err != nil {

@@ -1,4 +1,4 @@
-package api
+package client
 
 import (
 	"bufio"
@@ -26,7 +26,7 @@ func (c *Client) Export(ctx context.Context, w io.Writer) (ExportSummary, error)
 	if err := copyBody(ctx, "/export", w, res.Body); err != nil {
 		return sum, err
 	}
-	if s := res.Trailer.Get(trailerError); s != "" {
+	if s := res.Trailer.Get(TrailerError); s != "" {
 		var body ErrorBody
 		if err := json.Unmarshal([]byte(s), &body); err != nil {
 			return sum, cutOff(ctx, http.MethodGet, "/export", err)
@@ -34,7 +34,7 @@ func (c *Client) Export(ctx context.Context, w io.Writer) (ExportSummary, error)
 		return sum, body.err(http.StatusInternalServerError)
 	}
 	// A summary is sent last of all: without it the stream is not complete.
-	if err := json.Unmarshal([]byte(res.Trailer.Get(trailerSummary)), &sum); err != nil {
+	if err := json.Unmarshal([]byte(res.Trailer.Get(TrailerSummary)), &sum); err != nil {
 		return sum, cutOff(ctx, http.MethodGet, "/export", io.ErrUnexpectedEOF)
 	}
 	return sum, nil
@@ -122,7 +122,7 @@ func (c *Client) Import(ctx context.Context, r io.Reader, o ImportOptions, progr
 		_, err := io.Copy(pipe, src)
 		_ = pipe.CloseWithError(err) // nil is the end
 	}()
-	res, err := c.send(ctx, http.MethodPost, "/import", q, body, contentNDJSON)
+	res, err := c.send(ctx, http.MethodPost, "/import", q, body, ContentNDJSON)
 	if err != nil {
 		return ImportSummary{}, cmp.Or(src.err(), err)
 	}

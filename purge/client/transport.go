@@ -1,4 +1,4 @@
-package api
+package client
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 func NewTransport(path string) *http.Transport {
 	return &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			conn, err := dialUnix(ctx, path)
+			conn, err := DialSocket(ctx, path)
 			if err != nil {
 				return nil, fmt.Errorf("%w: %w", ErrNotReachable, err)
 			}
@@ -28,10 +28,10 @@ func NewTransport(path string) *http.Transport {
 // Dial returns a client of the daemon that listens on the socket at path. When
 // nobody does, [ErrNotReachable] is in the error's chain.
 func Dial(ctx context.Context, path string) (*Client, error) {
-	conn, err := dialUnix(ctx, path)
+	conn, err := DialSocket(ctx, path)
 	if err != nil {
 		return nil, cutOff(ctx, "dial", path, fmt.Errorf("%w: %w", ErrNotReachable, err))
 	}
 	conn.Close()
-	return NewClient(NewTransport(path)), nil
+	return Over(NewTransport(path)), nil
 }

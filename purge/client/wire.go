@@ -1,4 +1,4 @@
-package api
+package client
 
 import (
 	"github.com/tenantpurge/purger/store"
@@ -9,6 +9,18 @@ const Prefix = "/api/v1"
 
 // SocketName is the name of the daemon's Unix socket in its data directory.
 const SocketName = "purger.sock"
+
+// The content types of requests and answers.
+const (
+	ContentJSON   = "application/json"
+	ContentNDJSON = "application/x-ndjson"
+)
+
+// The trailers with which a streamed answer ends: one of them is always sent.
+const (
+	TrailerSummary = "Purger-Summary"
+	TrailerError   = "Purger-Error"
+)
 
 // Tenant is a tenant on the wire. Members that are empty are left out, but for
 // id, status and version. DeletedAt, PurgedWith and ResourcesDeleted are those

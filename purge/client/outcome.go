@@ -1,4 +1,4 @@
-package api
+package client
 
 import (
 	"net/http"
@@ -6,18 +6,18 @@ import (
 	"github.com/tenantpurge/purger/store"
 )
 
-// outcome is a row of the table of codes.
-type outcome struct {
-	code   store.Code
-	status int
-	title  string
+// Outcome is a row of the table of codes.
+type Outcome struct {
+	Code   store.Code
+	Status int // of HTTP
+	Title  string
 }
 
 // table is the one place where codes and HTTP statuses meet. For a status that
 // stands for several codes the first row is the one that a client assumes when
 // an answer does not name its code.
-func table() []outcome {
-	return []outcome{
+func table() []Outcome {
+	return []Outcome{
 		{store.Invalid, http.StatusBadRequest, "Invalid request"},
 		{store.Unauthenticated, http.StatusUnauthorized, "Not authenticated"},
 		{store.Forbidden, http.StatusForbidden, "Not allowed"},
@@ -36,37 +36,37 @@ func table() []outcome {
 	}
 }
 
-// outcomeOf returns the row of a code, that of [store.Internal] for one that is
+// OutcomeOf returns the row of a code, that of [store.Internal] for one that is
 // not known.
-func outcomeOf(code store.Code) outcome {
-	var internal outcome
+func OutcomeOf(code store.Code) Outcome {
+	var internal Outcome
 	for _, o := range table() {
-		if o.code == code {
+		if o.Code == code {
 			return o
 		}
-		if o.code == store.Internal {
+		if o.Code == store.Internal {
 			internal = o
 		}
 	}
 	return internal
 }
 
-// outcomeOfStatus returns the row of an HTTP status. One that is not in the
+// OutcomeOfStatus returns the row of an HTTP status. One that is not in the
 // table is a request that never works (4xx), a service that may come back (502,
 // 504) or a defect.
-func outcomeOfStatus(status int) outcome {
+func OutcomeOfStatus(status int) Outcome {
 	for _, o := range table() {
-		if o.status == status {
+		if o.Status == status {
 			return o
 		}
 	}
-	o := outcomeOf(store.Internal)
+	o := OutcomeOf(store.Internal)
 	switch {
 	case status == http.StatusBadGateway || status == http.StatusGatewayTimeout:
-		o = outcomeOf(store.Unavailable)
+		o = OutcomeOf(store.Unavailable)
 	case status >= 400 && status < 500:
-		o = outcomeOf(store.Invalid)
+		o = OutcomeOf(store.Invalid)
 	}
-	o.status = status
+	o.Status = status
 	return o
 }
