@@ -22,7 +22,7 @@ func (s *server) deleteTenant(w http.ResponseWriter, r *request) error {
 	if err != nil && s.Engine.Settings().ImmediateDelete != purge.DeleteNever {
 		return err
 	}
-	receipt, err := s.Engine.Delete(r.Context(), purge.Deletion{ID: r.id, Version: version, Actor: r.actor})
+	receipt, err := s.Engine.Delete(r.Context(), purge.Deletion{ID: r.id, Version: version, Actor: r.caller.Actor})
 	if err != nil {
 		return err
 	}
@@ -31,7 +31,7 @@ func (s *server) deleteTenant(w http.ResponseWriter, r *request) error {
 		Message: "Tenant deleted successfully",
 		Data: client.DeletedTenant{
 			ID: r.id, Name: t.Name, Status: store.StatusDeleted, DeletedAt: receipt.DeletedAt,
-			DeletedBy:        client.DeletedBy{ID: r.actor.ID, Name: r.actor.Name, Email: r.actor.Email},
+			DeletedBy:        client.DeletedBy{ID: r.caller.Actor.ID, Name: r.caller.Actor.Name, Email: r.caller.Actor.Email},
 			ResourcesDeleted: receipt.Deleted,
 		},
 		Timestamp: store.Timestamp{Time: time.Now()},

@@ -1,16 +1,20 @@
-// Package api is purger's HTTP API: its wire types, the server over a
-// [store.Store] and a [purge.Engine], the client that the commands use, the
-// Unix socket between the two, and the operations endpoints.
+// Package api is the server of purger's HTTP API, over a [store.Store] and a
+// [purge.Engine], with the Unix socket and the operations endpoints. Its client,
+// and what is on the wire, is package client.
 //
 // The API is JSON under /api/v1. A daemon serves it on the Unix socket
-// [SocketName] in its data directory ([ListenUnix], [NewHTTPServer]); a command
-// that finds no daemon opens the store itself and serves the same handler to
-// the same [Client] inside its own process ([InProcess]).
+// [client.SocketName] in its data directory ([ListenUnix], [NewHTTPServer]); a
+// command that finds no daemon opens the store itself and serves the same handler
+// to the same client inside its own process ([InProcess]).
 //
-// Who calls is decided by [Options].Authenticate alone: it turns a request into
-// the [store.Actor] that the audit trail names. On the socket that is the uid of
-// the peer, as the kernel tells it, and the mode of the socket says who may
-// connect at all.
+// Who calls is decided by [Options].Authenticate alone: it turns a request into a
+// [Caller], the actor that the audit trail names and its role. On the socket that
+// is the user at the other end, as the kernel tells it ([Peers]), and the mode of
+// the socket says who may connect at all.
+//
+// A refusal tells no more than its caller may know: who calls is asked before
+// everything else (401), then what the caller may do (403), and only then what is
+// there.
 //
 // # Guarantees kept here
 //

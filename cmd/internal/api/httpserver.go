@@ -19,7 +19,7 @@ const (
 
 // NewHTTPServer returns a server for the handler of [New] on a listener of
 // [ListenUnix]: with timeouts, and with the peer of each connection at hand for
-// [PeerActor]. A nil logger logs nothing.
+// [Peers]. A nil logger logs nothing.
 func NewHTTPServer(h http.Handler, l *zap.Logger) *http.Server {
 	if l == nil {
 		l = zap.NewNop()

@@ -158,7 +158,7 @@ func TestAuthenticate_ComesBeforeEverythingElse(t *testing.T) {
 			t.Errorf("a stranger created: %v", err)
 		}
 	}, func(o *Options) {
-		o.Authenticate = func(*http.Request) (store.Actor, error) { return store.Actor{}, refuse }
+		o.Authenticate = func(*http.Request) (Caller, error) { return Caller{}, refuse }
 	})
 }
 
@@ -183,13 +183,13 @@ func TestAuthenticate_YieldsTheActorOfTheAuditTrail(t *testing.T) {
 			t.Errorf("receipt %+v, %v", receipt, err)
 		}
 	}, func(o *Options) {
-		o.Authenticate = func(*http.Request) (store.Actor, error) {
-			return store.Actor{ID: "jane", Name: "Jane Doe", Email: "jane@example.com"}, nil
+		o.Authenticate = func(*http.Request) (Caller, error) {
+			return Caller{Actor: store.Actor{ID: "jane", Name: "Jane Doe", Email: "jane@example.com"}, Role: client.RoleSuperAdmin}, nil
 		}
 	})
 }
 
-func TestPeerActor_RefusesWithoutAConnection(t *testing.T) {
+func TestPeers_RefusesWithoutAConnection(t *testing.T) {
 	rec := &memory{header: http.Header{}} // of a server without our ConnContext
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v1/status", nil)
 	if err != nil {

@@ -34,9 +34,9 @@ type Options struct {
 	// made by the engine in the request itself, and end with it.
 	Scheduler Scheduler
 
-	// Authenticate says who calls. An error with the code Unauthenticated or
-	// Forbidden refuses the request. nil is [PeerActor].
-	Authenticate func(*http.Request) (store.Actor, error)
+	// Authenticate says who calls. An error, with the code Unauthenticated or
+	// Unavailable, refuses the request. nil is that of the zero [Peers].
+	Authenticate func(*http.Request) (Caller, error)
 
 	// DataDir is shown by GET /status.
 	DataDir string

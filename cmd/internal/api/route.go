@@ -16,7 +16,8 @@ const unmatched = "unmatched"
 // endpoint is one method on one path.
 type endpoint struct {
 	method, path string
-	params       []string // the query parameters that there are
+	role         client.Role // the least one that may call it
+	params       []string    // the query parameters that there are
 	body         bodyKind
 	handle       func(http.ResponseWriter, *request) error
 }
@@ -32,37 +33,37 @@ const (
 // request is a request whose path and query are sound.
 type request struct {
 	*http.Request
-	actor store.Actor
-	id    string // of the path; "" where it has none
-	query query
+	caller Caller
+	id     string // of the path; "" where it has none
+	query  query
 }
 
 // endpoints returns every endpoint.
 func (s *server) endpoints() []endpoint {
 	return []endpoint{
-		{http.MethodPost, "/tenants", nil, ownBody, s.createTenant},
-		{http.MethodGet, "/tenants", []string{"status", "due", "parentId", "after", "limit"}, noBody, s.listTenants},
-		{http.MethodGet, "/tenants/{id}", []string{"allow_deleted"}, noBody, s.getTenant},
-		{http.MethodPost, "/tenants/{id}/actions/deactivate", nil, ownBody, s.deactivate},
-		{http.MethodPost, "/tenants/{id}/actions/reactivate", nil, ownBody, s.reactivate},
-		{http.MethodPost, "/tenants/{id}/actions/retry", nil, ownBody, s.retry},
-		{http.MethodPost, "/tenants/{id}/hold", nil, ownBody, s.hold},
-		{http.MethodDelete, "/tenants/{id}/hold", nil, noBody, s.release},
-		{http.MethodDelete, "/admin/tenants/{id}", []string{"version"}, noBody, s.deleteTenant},
-		{http.MethodGet, "/plan", nil, noBody, s.plan},
-		{http.MethodPost, "/purges", []string{"wait", "trigger"}, ownBody, s.startPass},
-		{http.MethodGet, "/purges", []string{"limit"}, noBody, s.listPasses},
-		{http.MethodGet, "/receipts/{id}", nil, noBody, s.receipt},
-		{http.MethodGet, "/audit", []string{"from", "limit"}, noBody, s.audit},
-		{http.MethodGet, "/status", nil, noBody, s.status},
-		{http.MethodPost, "/pause", nil, ownBody, s.pause},
-		{http.MethodPost, "/resume", nil, ownBody, s.resume},
-		{http.MethodGet, "/export", nil, noBody, s.export},
-		{http.MethodPost, "/import", []string{"dryRun", "onConflict", "supersede"}, ownBody, s.importFile},
-		{http.MethodGet, "/store/stats", nil, noBody, s.storeStats},
-		{http.MethodPost, "/store/check", nil, ownBody, s.check},
-		{http.MethodPost, "/store/compact", nil, ownBody, s.compact},
-		{http.MethodGet, "/store/backup", nil, noBody, s.backup},
+		{http.MethodPost, "/tenants", client.RoleOperator, nil, ownBody, s.createTenant},
+		{http.MethodGet, "/tenants", client.RoleViewer, []string{"status", "due", "parentId", "after", "limit"}, noBody, s.listTenants},
+		{http.MethodGet, "/tenants/{id}", client.RoleTenant, []string{"allow_deleted"}, noBody, s.getTenant},
+		{http.MethodPost, "/tenants/{id}/actions/deactivate", client.RoleOperator, nil, ownBody, s.deactivate},
+		{http.MethodPost, "/tenants/{id}/actions/reactivate", client.RoleOperator, nil, ownBody, s.reactivate},
+		{http.MethodPost, "/tenants/{id}/actions/retry", client.RoleOperator, nil, ownBody, s.retry},
+		{http.MethodPost, "/tenants/{id}/hold", client.RoleOperator, nil, ownBody, s.hold},
+		{http.MethodDelete, "/tenants/{id}/hold", client.RoleOperator, nil, noBody, s.release},
+		{http.MethodDelete, "/admin/tenants/{id}", client.RoleSuperAdmin, []string{"version"}, noBody, s.deleteTenant},
+		{http.MethodGet, "/plan", client.RoleViewer, nil, noBody, s.plan},
+		{http.MethodPost, "/purges", client.RoleOperator, []string{"wait", "trigger"}, ownBody, s.startPass},
+		{http.MethodGet, "/purges", client.RoleViewer, []string{"limit"}, noBody, s.listPasses},
+		{http.MethodGet, "/receipts/{id}", client.RoleViewer, nil, noBody, s.receipt},
+		{http.MethodGet, "/audit", client.RoleViewer, []string{"from", "limit"}, noBody, s.audit},
+		{http.MethodGet, "/status", client.RoleViewer, nil, noBody, s.status},
+		{http.MethodPost, "/pause", client.RoleSuperAdmin, nil, ownBody, s.pause},
+		{http.MethodPost, "/resume", client.RoleSuperAdmin, nil, ownBody, s.resume},
+		{http.MethodGet, "/export", client.RoleSuperAdmin, nil, noBody, s.export},
+		{http.MethodPost, "/import", client.RoleSuperAdmin, []string{"dryRun", "onConflict", "supersede"}, ownBody, s.importFile},
+		{http.MethodGet, "/store/stats", client.RoleViewer, nil, noBody, s.storeStats},
+		{http.MethodPost, "/store/check", client.RoleOperator, nil, ownBody, s.check},
+		{http.MethodPost, "/store/compact", client.RoleOperator, nil, ownBody, s.compact},
+		{http.MethodGet, "/store/backup", client.RoleSuperAdmin, nil, noBody, s.backup},
 	}
 }
 
@@ -106,10 +107,14 @@ func (res *resource) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // read checks what of a request is the same for every endpoint.
 func (e endpoint) read(r *http.Request) (*request, error) {
-	req := &request{Request: r}
-	req.actor, _ = r.Context().Value(actorKey{}).(store.Actor)
+	req := &request{Request: r, caller: callerOf(r.Context())}
 	if strings.Contains(e.path, "{id}") {
 		req.id = r.PathValue("id")
+	}
+	if err := req.caller.may(e, req.id); err != nil {
+		return nil, err
+	}
+	if strings.Contains(e.path, "{id}") {
 		if err := store.CheckID("id", req.id); err != nil {
 			return nil, inParameter(err)
 		}

@@ -27,7 +27,7 @@ type server struct {
 // [InProcess].
 func New(o Options) http.Handler {
 	if o.Authenticate == nil {
-		o.Authenticate = PeerActor
+		o.Authenticate = (&Peers{}).Authenticate
 	}
 	if o.TempDir == "" {
 		o.TempDir = o.DataDir
@@ -66,21 +66,18 @@ func (s *server) resource(r *http.Request) (*resource, bool) {
 // so that a stranger learns nothing, not even which routes there are.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.recover(w, r)
-	actor, err := s.Authenticate(r)
+	caller, err := s.Authenticate(r)
 	if err != nil {
 		fail(w, r, err)
 		return
 	}
-	noteActor(w, actor)
+	noteActor(w, caller.Actor)
 	if _, ok := s.resource(r); !ok {
 		s.notFound(w, r)
 		return
 	}
-	s.mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), actorKey{}, actor)))
+	s.mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, caller)))
 }
-
-// actorKey is the key of the caller in the context of a request.
-type actorKey struct{}
 
 // recover turns the panic of a handler into an answer and a log line. An answer
 // that has begun is cut off instead, which its reader sees.
@@ -107,5 +104,5 @@ func (s *server) notFound(w http.ResponseWriter, r *http.Request) {
 
 // origin says that the caller of r makes a change now.
 func (r *request) origin() store.Origin {
-	return store.Origin{Actor: r.actor, At: time.Now()}
+	return store.Origin{Actor: r.caller.Actor, At: time.Now()}
 }
