@@ -28,7 +28,7 @@ var arrows = map[string][]string{
 	"purge/*":             {"purge", "store"},
 	"purge/client":        {"purge", "store", "store/ndjson"},
 	"scheduler":           {"purge", "metrics", "store"},
-	"cmd/internal/config": {"scheduler", "purge", "metrics", "store"},
+	"cmd/internal/config": {"scheduler", "purge", "purge/client", "metrics", "store"},
 	"cmd/internal/api":    {"scheduler", "purge", "purge/client", "metrics", "store", "store/ndjson"},
 	"cmd/purger":          {"cmd/internal/*", "scheduler", "purge", "purge/*", "metrics", "store", "store/*"},
 }

@@ -170,10 +170,14 @@ func readmeText(t *testing.T) []string {
 
 // readmeFlatten returns "key: value" for every scalar and every list below n.
 func readmeFlatten(prefix string, n *yaml.Node) []string {
-	if n.Kind != yaml.MappingNode {
+	if n.Kind != yaml.MappingNode || n.Style&yaml.FlowStyle != 0 {
 		value := n.Value
-		if n.Kind == yaml.SequenceNode {
-			value = "[]"
+		if n.Kind != yaml.ScalarNode {
+			b, err := yaml.Marshal(n)
+			if err != nil {
+				panic(err) // it was parsed a moment ago
+			}
+			value = strings.TrimSpace(string(b))
 		}
 		if value == "" {
 			value = `""`
