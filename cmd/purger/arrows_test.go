@@ -52,6 +52,7 @@ var homes = map[string][]string{
 	"github.com/spf13":                       {"cmd/purger"},
 	"github.com/coreos/go-systemd":           {"cmd/purger"},
 	"github.com/coreos/go-oidc":              {"cmd/internal/api"},
+	"github.com/go-jose/go-jose":             {"cmd/internal/api", "test"},
 	"github.com/cenkalti/backoff":            {"purge", "purge/*"},
 	"go.uber.org/zap":                        {"store/*", "purge", "purge/*", "scheduler", "cmd/internal/config", "cmd/internal/api", "cmd/purger", "test"},
 	"github.com/google/uuid":                 {"store/*", "purge", "purge/*", "scheduler", "cmd/internal/api", "cmd/purger", "test"},

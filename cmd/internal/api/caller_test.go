@@ -31,7 +31,7 @@ func TestRoles_EachEndpointWantsItsOwn(t *testing.T) {
 		"GET /receipts/{id}": client.RoleViewer, "GET /audit": client.RoleViewer, "GET /status": client.RoleViewer,
 		"POST /pause": client.RoleSuperAdmin, "POST /resume": client.RoleSuperAdmin, "GET /export": client.RoleSuperAdmin,
 		"POST /import": client.RoleSuperAdmin, "GET /store/stats": client.RoleViewer, "POST /store/check": client.RoleOperator,
-		"POST /store/compact": client.RoleOperator, "GET /store/backup": client.RoleSuperAdmin,
+		"POST /store/compact": client.RoleOperator, "GET /store/backup": client.RoleSuperAdmin, "POST /tokens": client.RoleSuperAdmin,
 	}
 	for _, role := range append(client.Roles(), "") {
 		t.Run("role "+string(role), func(t *testing.T) {

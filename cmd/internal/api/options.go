@@ -38,6 +38,9 @@ type Options struct {
 	// Unavailable, refuses the request. nil is that of the zero [Peers].
 	Authenticate func(*http.Request) (Caller, error)
 
+	// Tokens makes the tokens of POST /tokens; nil makes none.
+	Tokens *LocalTokens
+
 	// DataDir is shown by GET /status.
 	DataDir string
 	// TempDir takes backups and imports while they are under way. "" is

@@ -63,6 +63,7 @@ func (s *server) endpoints() []endpoint {
 		{http.MethodGet, "/store/stats", client.RoleViewer, nil, noBody, s.storeStats},
 		{http.MethodPost, "/store/check", client.RoleOperator, nil, ownBody, s.check},
 		{http.MethodPost, "/store/compact", client.RoleOperator, nil, ownBody, s.compact},
+		{http.MethodPost, "/tokens", client.RoleSuperAdmin, nil, ownBody, s.issueToken},
 		{http.MethodGet, "/store/backup", client.RoleSuperAdmin, nil, noBody, s.backup},
 	}
 }

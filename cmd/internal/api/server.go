@@ -68,6 +68,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.recover(w, r)
 	caller, err := s.Authenticate(r)
 	if err != nil {
+		if codeOf(err) == store.Unauthenticated {
+			w.Header().Set("WWW-Authenticate", "Bearer") // RFC 9110, section 15.5.2
+		}
 		fail(w, r, err)
 		return
 	}
