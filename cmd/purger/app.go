@@ -20,6 +20,8 @@ type app struct {
 
 	dataDir    string // "" unless --data-dir was given
 	configFile string // "" for none
+	server     string // "" for the daemon of the data directory
+	tokenFile  string // "" for no token
 }
 
 // The groups of commands in the help.
@@ -50,6 +52,8 @@ halted, busy), 78 configuration.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageErrorf("%w", err) })
 	root.PersistentFlags().StringVar(&a.dataDir, "data-dir", "", "directory of the store and the daemon's socket (default: dataDir of the configuration, ./purger-data)")
 	root.PersistentFlags().StringVar(&a.configFile, "config", "", "configuration file; without it every field has its default")
+	root.PersistentFlags().StringVar(&a.server, "server", "", "URL of a daemon elsewhere, such as https://purger.example.com:9464; SSL_CERT_FILE may name its certificate authority")
+	root.PersistentFlags().StringVar(&a.tokenFile, "token-file", "", "file with the bearer token for --server")
 	root.AddGroup(
 		&cobra.Group{ID: groupDaemon, Title: "The daemon:"},
 		&cobra.Group{ID: groupPurging, Title: "Purging:"},
@@ -61,7 +65,7 @@ halted, busy), 78 configuration.`,
 		newServe(a), newStatus(a),
 		newRun(a), newPlan(a), newPause(a), newResume(a),
 		newTenant(a), newImport(a), newExport(a),
-		newReceipt(a), newAudit(a),
+		newReceipt(a), newAudit(a), newToken(a),
 		newStore(a), newConfig(a), newVersion(a),
 	)
 	return root

@@ -3,10 +3,7 @@ package main
 import (
 	"fmt"
 
-	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/spf13/cobra"
-
-	"github.com/tenantpurge/purger/cmd/internal/config"
 )
 
 // newConfig returns the command "config".
@@ -37,21 +34,13 @@ each with its line. The exit code is then 78.`,
 			if err != nil {
 				return err
 			}
-			if err := checkWeb(cfg); err != nil {
+			if err := checkWeb(cfg, nil); err != nil {
 				return err
 			}
 			fmt.Fprintf(a.stdout, "%s: ok\n", printable(a.configFile))
 			return nil
 		},
 	}
-}
-
-// checkWeb reads the web configuration file and what it refers to.
-func checkWeb(cfg config.Config) error {
-	if err := web.Validate(cfg.Web.ConfigFile); err != nil {
-		return &exitError{code: exitConfig, err: fmt.Errorf("web.configFile: %s: %w; want a file as exporter-toolkit documents it", cfg.Web.ConfigFile, err)}
-	}
-	return nil
 }
 
 // newConfigPrint returns the command "config print".

@@ -85,6 +85,9 @@ func stopped(ctx context.Context, err error) error {
 // connect returns a session with the daemon, or, where nobody listens, with a
 // server of its own on the store.
 func (a *app) connect(ctx context.Context, missing whenMissing) (*session, error) {
+	if a.server != "" || a.tokenFile != "" {
+		return a.connectTCP(ctx)
+	}
 	cfg, err := a.config()
 	if err != nil {
 		return nil, err
@@ -109,9 +112,28 @@ func (a *app) connect(ctx context.Context, missing whenMissing) (*session, error
 	}
 }
 
+// connectTCP returns a session with a daemon elsewhere.
+func (a *app) connectTCP(ctx context.Context) (*session, error) {
+	switch {
+	case a.server == "":
+		return nil, usageErrorf("--token-file is for a daemon elsewhere; want --server, too")
+	case a.dataDir != "":
+		return nil, usageErrorf("--data-dir is for a daemon here, and --server for one elsewhere; want one of them")
+	}
+	o := client.Options{Server: a.server}
+	if a.tokenFile != "" {
+		o.Token = client.TokenFile(a.tokenFile)
+	}
+	c, err := client.New(o)
+	if err != nil {
+		return nil, usageErrorf("--server: %w", err)
+	}
+	return a.answering(ctx, c, a.server)
+}
+
 // answering returns a session with a daemon that answers. One that is stopped or
 // hangs still accepts connections, and nobody should wait for it for ever.
-func (a *app) answering(ctx context.Context, c *client.Client, socket string) (*session, error) {
+func (a *app) answering(ctx context.Context, c *client.Client, where string) (*session, error) {
 	probe, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	_, err := c.Status(probe)
@@ -119,7 +141,7 @@ func (a *app) answering(ctx context.Context, c *client.Client, socket string) (*
 		return &session{Client: c}, nil // what is wrong, the call itself will tell
 	}
 	return nil, errors.Join(&exitError{code: exitUnreachable, err: fmt.Errorf(
-		"the daemon accepts connections on %s and does not answer within %s; want one that is not stopped: look at its log, or start it anew", socket, answerTimeout)}, c.Close())
+		"the daemon accepts connections on %s and does not answer within %s; want one that is not stopped: look at its log, or start it anew", where, answerTimeout)}, c.Close())
 }
 
 // openLocal opens the store and serves it to this process alone. The contexts

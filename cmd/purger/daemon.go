@@ -44,6 +44,7 @@ type daemon struct {
 	engine    *purge.Engine
 	scheduler *scheduler.Scheduler
 	passes    *passWatcher
+	callers   *callers
 	// operations serves metrics and health.
 	operations http.Handler
 	compaction compaction
@@ -78,11 +79,14 @@ func (d *daemon) openStore(ctx context.Context) error {
 // buildEngine makes everything that passes need, and what watches them.
 func (d *daemon) buildEngine(context.Context) error {
 	cfg, build := d.settings.get(), readBuildInfo()
+	var err error
+	if d.callers, err = newCallers(cfg); err != nil {
+		return err
+	}
 	reg := metrics.NewRegistry()
 	d.metrics = metrics.New(reg, metrics.Build{Version: build.Version, Revision: build.Revision, GoVersion: build.GoVersion})
 	d.metrics.WatchStore(d.store)
 	d.metrics.ConfigReloaded(true, time.Now())
-	var err error
 	d.engine, err = purge.New(purge.Options{
 		Store: d.store, Metrics: d.metrics, Logger: d.logger.Named("purge"), Settings: cfg.PurgeSettings(),
 	})
@@ -119,6 +123,7 @@ func (d *daemon) serveSocket(context.Context) error {
 	}
 	o := d.apiOptions()
 	o.Scheduler, o.Metrics = d.scheduler, d.metrics
+	o.Authenticate, o.Tokens = d.callers.onSocket, d.callers.local
 	srv := api.NewHTTPServer(api.New(o), d.logger.Named("api"))
 	d.runServer("socket", srv, func() error { return srv.Serve(l) })
 	d.logger.Info("serving the API", zap.String("socket", path))

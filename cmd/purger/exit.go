@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tenantpurge/purger/cmd/internal/config"
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -61,6 +62,8 @@ func exitCode(err error) int {
 		return exit.code
 	case errors.As(err, &problems):
 		return exitConfig
+	case errors.Is(err, client.ErrNotReachable):
+		return exitUnreachable
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return exitTryAgain
 	}

@@ -16,6 +16,7 @@ type serveFlags struct {
 	importFile string
 	listen     []string // none: web.listenAddress of the configuration
 	webConfig  string
+	insecure   bool
 }
 
 // newServe returns the command "serve".
@@ -24,8 +25,8 @@ func newServe(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "serve", Short: "Run the daemon", GroupID: groupDaemon,
 		Long: `serve runs the daemon: it keeps the store, purges what is due on the schedule, at
-the start and when told to, and serves metrics and health over HTTP and the API on
-a Unix socket in the data directory.
+the start and when told to, and serves the API on a Unix socket in the data
+directory and, with metrics and health, over HTTP.
 
 Signals: SIGUSR1 begins a pass. SIGUSR2 logs the plan and every gate. SIGHUP loads
 the configuration again; a bad one changes nothing. SIGTERM and SIGINT end the
@@ -35,8 +36,9 @@ running batch and then the daemon; a second SIGINT does not wait for it.`,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), f) },
 	}
 	cmd.Flags().StringVar(&f.importFile, "import", "", "NDJSON file to import first; what is in the store already is kept")
-	cmd.Flags().StringArrayVar(&f.listen, "web.listen-address", nil, "address for metrics and health (repeatable; default: web.listenAddress, 127.0.0.1:9464)")
+	cmd.Flags().StringArrayVar(&f.listen, "web.listen-address", nil, "address for the API, metrics and health (repeatable; default: web.listenAddress, 127.0.0.1:9464)")
 	cmd.Flags().StringVar(&f.webConfig, "web.config.file", "", "exporter-toolkit file for TLS and basic auth")
+	cmd.Flags().BoolVar(&f.insecure, "web.insecure", false, "listen without TLS beyond the loopback address, too")
 	return cmd
 }
 

@@ -6,13 +6,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"time"
+	"strings"
 
 	"github.com/prometheus/exporter-toolkit/web"
-	"go.uber.org/zap"
+
+	"github.com/tenantpurge/purger/cmd/internal/api"
 )
 
-// serveWeb serves metrics and health over TCP.
+// serveWeb serves the API, metrics and health over TCP.
 func (d *daemon) serveWeb(ctx context.Context) error {
 	cfg := d.settings.get()
 	addresses := d.flags.listen
@@ -20,6 +21,17 @@ func (d *daemon) serveWeb(ctx context.Context) error {
 		addresses = []string{cfg.Web.ListenAddress}
 	}
 	logger := d.logger.Named("web")
+	o := d.apiOptions()
+	o.Scheduler, o.Metrics, o.Authenticate = d.scheduler, d.metrics, d.callers.onTCP
+	calls := api.New(o)
+	// Not a ServeMux: what a path means is for the API to say, to those it knows.
+	all := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/api/") {
+			calls.ServeHTTP(w, r)
+			return
+		}
+		d.operations.ServeHTTP(w, r)
+	})
 	for _, address := range addresses {
 		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 		if err != nil {
@@ -28,11 +40,7 @@ func (d *daemon) serveWeb(ctx context.Context) error {
 		d.addresses = append(d.addresses, l.Addr().String())
 		// One server for each: the toolkit puts its authentication around the
 		// handler of the server that it is given, each time it is given it.
-		srv := &http.Server{
-			Handler: d.operations, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
-			WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
-			ErrorLog: zap.NewStdLog(logger),
-		}
+		srv := api.NewHTTPServer(all, logger)
 		flags := &web.FlagConfig{WebListenAddresses: &addresses, WebConfigFile: &cfg.Web.ConfigFile}
 		d.runServer("web on "+address, srv, func() error {
 			return web.Serve(l, srv, flags, slog.New(slogHandler{logger}))

@@ -16,7 +16,7 @@ import (
 )
 
 // ErrNotReachable is in the chain of an error of a call that never reached a
-// daemon: there is no socket, or nobody listens on it. Nothing has happened.
+// daemon: there is no socket, or nobody listens. Nothing has happened.
 var ErrNotReachable = errors.New("the daemon is not reachable")
 
 // Client calls the API, one method a call. It is safe for concurrent use.
@@ -161,6 +161,10 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 func cutOff(ctx context.Context, method, path string, err error) error {
 	if cause := ctx.Err(); cause != nil {
 		return store.Errorf(store.Unavailable, "%s %s: %w", method, path, context.Cause(ctx))
+	}
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" && !errors.Is(err, ErrNotReachable) {
+		err = fmt.Errorf("%w: %w", ErrNotReachable, err)
 	}
 	if errors.Is(err, ErrNotReachable) {
 		return store.Errorf(store.Unavailable, "%w", err)
