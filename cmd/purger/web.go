@@ -23,6 +23,7 @@ func (d *daemon) serveWeb(ctx context.Context) error {
 	logger := d.logger.Named("web")
 	o := d.apiOptions()
 	o.Scheduler, o.Metrics, o.Authenticate = d.scheduler, d.metrics, d.callers.onTCP
+	o.Limits = func() api.Limits { return api.Limits(d.settings.get().API.Limits) }
 	calls := api.New(o)
 	// Not a ServeMux: what a path means is for the API to say, to those it knows.
 	all := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

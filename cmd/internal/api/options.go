@@ -38,6 +38,9 @@ type Options struct {
 	// Unavailable, refuses the request. nil is that of the zero [Peers].
 	Authenticate func(*http.Request) (Caller, error)
 
+	// Limits returns the limits in force; it is asked for each request. nil has
+	// none.
+	Limits func() Limits
 	// Tokens makes the tokens of POST /tokens; nil makes none.
 	Tokens *LocalTokens
 

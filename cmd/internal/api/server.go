@@ -16,7 +16,8 @@ import (
 // server answers the API.
 type server struct {
 	Options
-	mux *http.ServeMux
+	mux       *http.ServeMux
+	turnstile turnstile
 
 	// One of each at a time: two imports would open each other's gate, and
 	// several backups or checks would fill the disk or starve the passes.
@@ -35,7 +36,7 @@ func New(o Options) http.Handler {
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
-	s := &server{Options: o, mux: http.NewServeMux()}
+	s := &server{Options: o, mux: http.NewServeMux(), turnstile: turnstile{limits: o.Limits}}
 	s.mux.HandleFunc("/", s.notFound)
 	for path, methods := range s.resources() {
 		s.mux.Handle(path, methods)
@@ -66,6 +67,11 @@ func (s *server) resource(r *http.Request) (*resource, bool) {
 // so that a stranger learns nothing, not even which routes there are.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.recover(w, r)
+	if err := s.turnstile.enter(w); err != nil {
+		fail(w, r, err)
+		return
+	}
+	defer s.turnstile.leave()
 	caller, err := s.Authenticate(r)
 	if err != nil {
 		if codeOf(err) == store.Unauthenticated {
@@ -75,6 +81,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	noteActor(w, caller.Actor)
+	if err := s.turnstile.admit(w, caller.Actor.ID, time.Now()); err != nil {
+		fail(w, r, err)
+		return
+	}
 	if _, ok := s.resource(r); !ok {
 		s.notFound(w, r)
 		return
