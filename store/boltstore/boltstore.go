@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -46,8 +47,9 @@ type Options struct {
 // store open.
 var ErrLocked = errors.New("another process has the store open")
 
-// Store implements [store.Store], [store.Directory], [store.Importer] and
-// [store.Compacter].
+// Store implements [store.Store], [store.Directory], [store.Importer],
+// [store.Compacter], [store.Gatekeeper], [store.Approver], [store.Replayer] and
+// [store.Forgetter].
 type Store struct {
 	opt Options
 	log *zap.Logger
@@ -83,16 +85,28 @@ type Store struct {
 	dueCount dueCount
 	window   window
 
+	// access is told of every commit once LoadAccess has begun; the writer's
+	// goroutine alone uses it. accessReady is the same once it is complete.
+	access      *accessIndex
+	accessReady atomic.Pointer[accessIndex]
+	accessMu    sync.Mutex // held by LoadAccess
+
+	session [8]byte // of this Open: calls that began in another one never end
+
 	// fenceAtOpen is the newest fence of earlier owners, whose leases are over.
 	fenceAtOpen uint64
 }
 
 // The interfaces that a Store implements.
 var (
-	_ store.Store     = (*Store)(nil)
-	_ store.Directory = (*Store)(nil)
-	_ store.Importer  = (*Store)(nil)
-	_ store.Compacter = (*Store)(nil)
+	_ store.Store      = (*Store)(nil)
+	_ store.Directory  = (*Store)(nil)
+	_ store.Importer   = (*Store)(nil)
+	_ store.Compacter  = (*Store)(nil)
+	_ store.Gatekeeper = (*Store)(nil)
+	_ store.Approver   = (*Store)(nil)
+	_ store.Replayer   = (*Store)(nil)
+	_ store.Forgetter  = (*Store)(nil)
 )
 
 // view runs fn in a read transaction.
@@ -111,6 +125,19 @@ func (s *Store) view(ctx context.Context, fn func(*bolt.Tx) error) error {
 	return s.guarded(func() error { return s.db.View(fn) })
 }
 
+// viewPublished is view of a state that memory describes or is ahead of: that
+// of no commit that is not published yet.
+func (s *Store) viewPublished(ctx context.Context, fn func(*bolt.Tx) error) error {
+	// See Stats for why the lock comes first.
+	s.memMu.Lock()
+	unlock := sync.OnceFunc(s.memMu.Unlock)
+	defer unlock()
+	return s.view(ctx, func(tx *bolt.Tx) error {
+		unlock()
+		return fn(tx)
+	})
+}
+
 // Close implements [store.Store].
 func (s *Store) Close() error {
 	s.closed.Do(func() {
@@ -122,6 +149,7 @@ func (s *Store) Close() error {
 		default:
 		}
 		<-s.loopDone
+		s.accessReady.Store(nil)
 		s.dbMu.Lock()
 		defer s.dbMu.Unlock()
 		if s.failure() == nil {

@@ -35,6 +35,8 @@ func (s *Store) Check(ctx context.Context) error {
 				c.sums()
 				c.chain()
 				c.receipts()
+				c.approvals()
+				c.replays()
 				if err := ctx.Err(); err != nil {
 					return store.Errorf(store.Unavailable, "check: %w", err)
 				}

@@ -2,6 +2,7 @@ package boltstore
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -70,7 +71,11 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 	if err := guard(func() error { return db.View(s.load) }); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	if err := guard(func() error { return addLaterBuckets(db) }); err != nil {
+		return nil, errors.Join(store.Errorf(store.Unavailable, "bring the store to this version: %w", err), db.Close())
+	}
 	s.fenceAtOpen = s.totals.fence
+	_, _ = rand.Read(s.session[:]) // never fails
 	removeLeftovers(opt)
 	go s.loop()
 	return s, nil
@@ -126,7 +131,7 @@ func create(path string, opt Options) error {
 		return store.Errorf(store.Unavailable, "create the store: %w", err)
 	}
 	err = db.Update(func(tx *bolt.Tx) error {
-		for _, name := range topBuckets() {
+		for _, name := range append(topBuckets(), laterBuckets()...) {
 			if _, err := tx.CreateBucket(name); err != nil {
 				return err
 			}

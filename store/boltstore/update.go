@@ -42,10 +42,11 @@ func (s *Store) Update(ctx context.Context, id string, up store.Update) (store.T
 			return err
 		}
 		after = now.Tenant
+		action := up.Change.ActionOf(&old.Tenant, &now.Tenant)
 		_, err = w.audit(store.Entry{
-			At: store.Timestamp{Time: up.At}, Actor: up.Actor.ID, Action: up.Change.Action, TenantID: id,
+			At: store.Timestamp{Time: up.At}, Actor: up.Actor.ID, Action: action, TenantID: id,
 			FromStatus: old.Status, ToStatus: now.Status, FromVersion: old.Version, ToVersion: now.Version,
-			Detail: changeDetail(up.Change.Action, &old.Tenant, &now.Tenant),
+			Detail: changeDetail(action, &old.Tenant, &now.Tenant),
 		})
 		return err
 	})
