@@ -31,6 +31,20 @@ type Client struct {
 	token TokenSource
 }
 
+// CallOption adds to one call.
+type CallOption func(http.Header)
+
+// WithHostname repeats the host name of the tenant that is meant, as calls that
+// change who is served want it for a tenant that has one. Any call is refused
+// whose tenant has another one. "" adds nothing.
+func WithHostname(hostname string) CallOption {
+	return func(h http.Header) {
+		if hostname != "" {
+			h.Set(HeaderConfirm, hostname)
+		}
+	}
+}
+
 // TokenSource returns the bearer token of a request. It is asked for each one,
 // so that a token that was renewed is used at once.
 type TokenSource func(context.Context) (string, error)
@@ -94,35 +108,52 @@ func (c *Client) Close() error {
 }
 
 // call makes one request with a JSON body (nil for none) and decodes the answer.
-func call[T any](ctx context.Context, c *Client, method, path string, query url.Values, in any) (T, error) {
+func call[T any](ctx context.Context, c *Client, method, path string, query url.Values, in any, options ...CallOption) (T, error) {
 	var out, none T
-	var body io.Reader
-	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
-			return none, store.Errorf(store.Invalid, "encode the request: %w", err)
-		}
-		body = bytes.NewReader(b)
-	}
-	res, err := c.send(ctx, method, path, query, body, ContentJSON)
+	res, err := c.exchange(ctx, method, path, query, in, options...)
 	if err != nil {
 		return none, err
 	}
-	defer res.Body.Close()
-	err = json.NewDecoder(res.Body).Decode(&out)
-	if err == nil {
-		// To its end, so that the connection can be kept.
-		_, err = io.Copy(io.Discard, res.Body)
-	}
-	if err != nil {
-		return none, cutOff(ctx, method, path, err)
+	if err := decode(ctx, method, path, res, &out); err != nil {
+		return none, err
 	}
 	return out, nil
 }
 
+// exchange makes one request with a JSON body, nil for none. The caller closes
+// the body of the answer, or gives it to decode.
+func (c *Client) exchange(ctx context.Context, method, path string, query url.Values, in any, options ...CallOption) (*http.Response, error) {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return nil, store.Errorf(store.Invalid, "encode the request: %w", err)
+		}
+		body = bytes.NewReader(b)
+	}
+	return c.send(ctx, method, path, query, body, ContentJSON, options...)
+}
+
+// decode reads an answer into out, to its end, so that the connection can be
+// kept, and closes it. A nil out is for an answer without a body.
+func decode(ctx context.Context, method, path string, res *http.Response, out any) error {
+	defer res.Body.Close()
+	var err error
+	if out != nil {
+		err = json.NewDecoder(res.Body).Decode(out)
+	}
+	if err == nil {
+		_, err = io.Copy(io.Discard, res.Body)
+	}
+	if err != nil {
+		return cutOff(ctx, method, path, err)
+	}
+	return nil
+}
+
 // send makes one request. The answer it returns is a 2xx one, whose body the
 // caller closes.
-func (c *Client) send(ctx context.Context, method, path string, query url.Values, body io.Reader, contentType string) (*http.Response, error) {
+func (c *Client) send(ctx context.Context, method, path string, query url.Values, body io.Reader, contentType string, options ...CallOption) (*http.Response, error) {
 	u := c.base + Prefix + path
 	if len(query) > 0 {
 		u += "?" + query.Encode()
@@ -134,6 +165,9 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	req.Header.Set("Accept", "application/json")
 	if body != nil {
 		req.Header.Set("Content-Type", contentType)
+	}
+	for _, set := range options {
+		set(req.Header)
 	}
 	if c.token != nil {
 		token, err := c.token(ctx)
@@ -153,6 +187,9 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	if res.StatusCode < 200 || res.StatusCode > 299 {
 		defer res.Body.Close()
 		return nil, readError(res)
+	}
+	if err := pending(ctx, method, path, res); err != nil {
+		return nil, err
 	}
 	return res, nil
 }

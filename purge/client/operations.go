@@ -100,7 +100,7 @@ func (c *Client) AllTenants(ctx context.Context, q TenantQuery) iter.Seq2[Tenant
 					return
 				}
 			}
-			if q.After = page.Next; q.After == "" {
+			if q.Page = page.Next; q.Page == "" {
 				return
 			}
 		}

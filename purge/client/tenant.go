@@ -45,8 +45,11 @@ func (c *Client) Tenants(ctx context.Context, q TenantQuery) (TenantPage, error)
 	if q.ParentID != nil {
 		v.Set("parentId", *q.ParentID)
 	}
-	if q.After != "" {
-		v.Set("after", q.After)
+	if q.Sort != "" {
+		v.Set("sort", q.Sort)
+	}
+	if q.Page != "" {
+		v.Set("page", q.Page)
 	}
 	if q.Limit != 0 {
 		v.Set("limit", strconv.Itoa(q.Limit))
@@ -54,14 +57,36 @@ func (c *Client) Tenants(ctx context.Context, q TenantQuery) (TenantPage, error)
 	return call[TenantPage](ctx, c, http.MethodGet, "/tenants", v, nil)
 }
 
+// Me returns the caller's own tenant. Errors: NotFound for a caller that has none.
+func (c *Client) Me(ctx context.Context) (Tenant, error) {
+	return call[Tenant](ctx, c, http.MethodGet, "/tenants/me", nil, nil)
+}
+
+// Put makes a tenant what is asked for, if it still has the version.
+func (c *Client) Put(ctx context.Context, id string, t TenantState, options ...CallOption) (Tenant, error) {
+	return call[Tenant](ctx, c, http.MethodPut, tenantPath(id), nil, t, options...)
+}
+
+// Patch changes members of a tenant, all or none.
+func (c *Client) Patch(ctx context.Context, id string, patch []PatchOperation, options ...CallOption) error {
+	if patch == nil {
+		patch = []PatchOperation{}
+	}
+	res, err := c.exchange(ctx, http.MethodPatch, tenantPath(id), nil, patch, options...)
+	if err != nil {
+		return err
+	}
+	return decode(ctx, http.MethodPatch, tenantPath(id), res, nil)
+}
+
 // Deactivate begins the grace period, or begins it anew.
-func (c *Client) Deactivate(ctx context.Context, id string, r DeactivateRequest) (Deactivated, error) {
-	return call[Deactivated](ctx, c, http.MethodPost, tenantPath(id, "actions", "deactivate"), nil, r)
+func (c *Client) Deactivate(ctx context.Context, id string, r DeactivateRequest, options ...CallOption) (Deactivated, error) {
+	return call[Deactivated](ctx, c, http.MethodPost, tenantPath(id, "actions", "deactivate"), nil, r, options...)
 }
 
 // Reactivate cancels the grace period.
-func (c *Client) Reactivate(ctx context.Context, id string) (Reactivated, error) {
-	return call[Reactivated](ctx, c, http.MethodPost, tenantPath(id, "actions", "reactivate"), nil, nil)
+func (c *Client) Reactivate(ctx context.Context, id string, options ...CallOption) (Reactivated, error) {
+	return call[Reactivated](ctx, c, http.MethodPost, tenantPath(id, "actions", "reactivate"), nil, nil, options...)
 }
 
 // Retry gives a failed purge its attempts anew.
@@ -77,16 +102,6 @@ func (c *Client) Hold(ctx context.Context, id string, r HoldRequest) (Tenant, er
 // Release ends a hold. Without one it changes nothing.
 func (c *Client) Release(ctx context.Context, id string) (Tenant, error) {
 	return call[Tenant](ctx, c, http.MethodDelete, tenantPath(id, "hold"), nil, nil)
-}
-
-// Delete purges a tenant and its subtree now. version, when not 0, must be the
-// record's.
-func (c *Client) Delete(ctx context.Context, id string, version int64) (Deletion, error) {
-	q := url.Values{}
-	if version != 0 {
-		q.Set("version", strconv.FormatInt(version, 10))
-	}
-	return call[Deletion](ctx, c, http.MethodDelete, "/admin"+tenantPath(id), q, nil)
 }
 
 // Receipt returns the receipt with which a tenant was purged.
