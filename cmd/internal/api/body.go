@@ -22,28 +22,41 @@ import (
 const maxBody = 1 << 20
 
 // members are the members that a JSON object may have, each with where its
-// value goes: a pointer to a string, an integer or a [store.Timestamp].
+// value goes: a pointer to a string, an integer or a [store.Timestamp], or to a
+// pointer to a string, an integer or a bool for what may be absent, or a
+// [json.RawMessage] for anything, or notKept.
 type members map[string]any
+
+// notKept takes a text of at most 16 KiB that others put into the same request,
+// and of which nothing is kept, logged or told.
+type notKept struct{}
 
 // readBody reads a JSON object into m. A body that is absent is an object
 // without members. What is refused: another content type, more than maxBody,
 // invalid UTF-8, anything but one object, and in it an unknown member, one that
 // is there twice, and a value of another type, null included.
 func readBody(w http.ResponseWriter, r *request, m members) error {
-	data, err := readAll(w, r)
-	if err != nil {
+	data, err := readJSON(w, r, client.ContentJSON)
+	if err != nil || len(data) == 0 {
 		return err
-	}
-	if len(data) == 0 {
-		return nil
-	}
-	if err := checkContentType(r.Header.Get("Content-Type"), client.ContentJSON); err != nil {
-		return err
-	}
-	if !utf8.Valid(data) {
-		return store.Errorf(store.Invalid, "body: not valid UTF-8")
 	}
 	return decodeObject(data, m)
+}
+
+// readJSON reads a body that is absent or of one of the content types, in valid
+// UTF-8.
+func readJSON(w http.ResponseWriter, r *request, contentTypes ...string) ([]byte, error) {
+	data, err := readAll(w, r)
+	if err != nil || len(data) == 0 {
+		return nil, err
+	}
+	if err := checkContentType(r.Header.Get("Content-Type"), contentTypes...); err != nil {
+		return nil, err
+	}
+	if !utf8.Valid(data) {
+		return nil, store.Errorf(store.Invalid, "body: not valid UTF-8")
+	}
+	return data, nil
 }
 
 // readAll reads a body, for which observe has set a deadline.
@@ -67,14 +80,14 @@ func readAll(w http.ResponseWriter, r *request) ([]byte, error) {
 }
 
 // checkContentType refuses a content type that is not wanted.
-func checkContentType(header, want string) error {
+func checkContentType(header string, want ...string) error {
 	mediaType, params, err := mime.ParseMediaType(header)
 	charset := params["charset"]
-	if err == nil && mediaType == want && (charset == "" || strings.EqualFold(charset, "utf-8")) {
+	if err == nil && slices.Contains(want, mediaType) && (charset == "" || strings.EqualFold(charset, "utf-8")) {
 		return nil
 	}
 	return &refusal{http.StatusUnsupportedMediaType,
-		store.Errorf(store.Invalid, "content type %s: want %s", quote(header), want)}
+		store.Errorf(store.Invalid, "content type %s: want %s", quote(header), strings.Join(want, " or "))}
 }
 
 // decodeObject reads one JSON object.
@@ -146,6 +159,27 @@ func decodeValue(name string, value json.RawMessage, to any) error {
 		t, err := store.ParseTime(name, s)
 		to.Time = t
 		return err
+	case **string:
+		want = "a string"
+		var s string
+		if string(value) != "null" && json.Unmarshal(value, &s) == nil && !loneSurrogate(value, s) {
+			*to = &s
+			return nil
+		}
+	case **bool:
+		want = "true or false"
+		if string(value) != "null" && json.Unmarshal(value, to) == nil {
+			return nil
+		}
+	case *json.RawMessage:
+		*to = value
+		return nil
+	case notKept:
+		var s string
+		if string(value) == "null" || json.Unmarshal(value, &s) != nil || loneSurrogate(value, s) || store.CheckText(name, s, 16<<10) != nil {
+			return store.Errorf(store.Invalid, "%s: want a text of at most 16 KiB without control characters", name).At(name)
+		}
+		return nil
 	case *int, *int64, **int:
 		if string(value) != "null" && json.Unmarshal(value, to) == nil {
 			return nil

@@ -13,7 +13,7 @@ func TestBody_IsStrict(t *testing.T) {
 		for name, c := range map[string]struct {
 			body, pointer, says string
 		}{
-			"unknown member":      {`{"id":"x","colour":"red"}`, "/colour", "want activeSubscriptions, hostname, id, name, parentId"},
+			"unknown member":      {`{"id":"x","colour":"red"}`, "/colour", "want activeSubscriptions, datacenter, hostname, id, licenseKey, name, parentId"},
 			"other case":          {`{"ID":"x"}`, "/ID", `member "ID"`},
 			"twice":               {`{"id":"x","id":"x"}`, "/id", "given twice"},
 			"twice, escaped":      {`{"id":"x","\u0069d":"y"}`, "/id", "given twice"},

@@ -23,7 +23,7 @@ func as(role client.Role, tenant string) func(*Options) {
 // form in which a caller that may would be told that something else is wrong.
 func TestRoles_EachEndpointWantsItsOwn(t *testing.T) {
 	least := map[string]client.Role{
-		"POST /tenants": client.RoleOperator, "GET /tenants": client.RoleViewer, "GET /tenants/{id}": client.RoleTenant,
+		"POST /tenants": client.RoleOperator, "GET /tenants": client.RoleViewer, "GET /tenants/{id}": client.RoleTenant, "GET /tenants/{id}/access": client.RoleTenant,
 		"POST /tenants/{id}/actions/deactivate": client.RoleOperator, "POST /tenants/{id}/actions/reactivate": client.RoleOperator,
 		"POST /tenants/{id}/actions/retry": client.RoleOperator, "POST /tenants/{id}/hold": client.RoleOperator,
 		"DELETE /tenants/{id}/hold": client.RoleOperator, "DELETE /admin/tenants/{id}": client.RoleSuperAdmin,
@@ -32,6 +32,12 @@ func TestRoles_EachEndpointWantsItsOwn(t *testing.T) {
 		"POST /pause": client.RoleSuperAdmin, "POST /resume": client.RoleSuperAdmin, "GET /export": client.RoleSuperAdmin,
 		"POST /import": client.RoleSuperAdmin, "GET /store/stats": client.RoleViewer, "POST /store/check": client.RoleOperator,
 		"POST /store/compact": client.RoleOperator, "GET /store/backup": client.RoleSuperAdmin, "POST /tokens": client.RoleSuperAdmin,
+		"GET /tenants/me": client.RoleTenant, "PUT /tenants/{id}": client.RoleOperator, "PATCH /tenants/{id}": client.RoleOperator,
+		"DELETE /tenants/{id}": client.RoleSuperAdmin, "GET /purges/{purge}": client.RoleViewer,
+		"GET /api/2/tenants/{id}": client.RoleTenant, "PUT /api/2/tenants/{id}": client.RoleOperator,
+		"DELETE /api/2/tenants/{id}": client.RoleSuperAdmin,
+		"GET /approvals":             client.RoleViewer, "GET /approvals/{approval}": client.RoleViewer,
+		"POST /approvals/{approval}/actions/approve": client.RoleSuperAdmin, "POST /approvals/{approval}/actions/reject": client.RoleSuperAdmin,
 	}
 	for _, role := range append(client.Roles(), "") {
 		t.Run("role "+string(role), func(t *testing.T) {
@@ -47,7 +53,7 @@ func TestRoles_EachEndpointWantsItsOwn(t *testing.T) {
 				}
 				// A parameter that no endpoint has: where the role is enough, it is
 				// what is wrong.
-				what := e.method + " " + client.Prefix + strings.ReplaceAll(e.path, "{id}", "mine") + "?no-such=1"
+				what := e.method + " " + strings.NewReplacer("{id}", "mine", "{purge}", "x", "{approval}", "x").Replace(e.url()) + "?no-such=1"
 				status := http.StatusForbidden
 				if role.AtLeast(want) && (role != client.RoleTenant || want == client.RoleTenant) {
 					status = http.StatusBadRequest

@@ -151,3 +151,16 @@ func TestReceipt_OnlyOfAPurgedTenant(t *testing.T) {
 		wantCode(t, err, store.Invalid)
 	})
 }
+
+func TestDelete_WithItsVersionWantsADisabledTenantWhateverThePolicy(t *testing.T) {
+	both(t, func(t *testing.T, r *rig) {
+		r.create(t, client.NewTenant{ID: "acme"})
+		wantCode(t, r.DeleteDisabled(t.Context(), "acme", 1), store.Precondition)
+		if got, err := r.Tenant(t.Context(), "acme", false); err != nil || got.Version != 1 {
+			t.Errorf("tenant %+v, %v", got, err)
+		}
+		if _, err := r.Delete(t.Context(), "acme", 1); err != nil {
+			t.Errorf("the other call, which goes by the policy: %v", err)
+		}
+	}, withSettings(t, func(s *purge.Settings) { s.ImmediateDelete = purge.DeleteAny }))
+}

@@ -12,12 +12,18 @@
 // is the user at the other end, as the kernel tells it ([Peers]), and the mode of
 // the socket says who may connect at all.
 //
+// Some calls are those that platforms know from APIs that others have published,
+// and are held against them byte for byte (testdata/contract). There the published
+// form counts, also where it says the same as a member of purger's own.
+//
 // A refusal tells no more than its caller may know: who calls is asked before
 // everything else (401), then what the caller may do (403), and only then what is
 // there.
 //
 // # Guarantees kept here
 //
+//   - G2, cancel wins: what a call was confirmed for, its version or host name, is
+//     compared in the change itself, never before it.
 //   - G4, nothing else: an id is taken from a path as one segment, unescaped
 //     once and checked before anything is done with it, and no other form of it
 //     reaches the store.

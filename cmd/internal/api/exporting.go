@@ -36,7 +36,7 @@ func (s *server) export(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	if err != nil {
-		body, _ := errorBody(err, traceOf(r.Request))
+		body, _ := errorBody(r.Context(), err)
 		setTrailer(h, client.TrailerError, body)
 		return err
 	}

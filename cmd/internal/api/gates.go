@@ -22,7 +22,21 @@ func (s *server) resume(w http.ResponseWriter, r *request) error {
 	if err := readBody(w, r, members{"reason": &in.Reason, "allow": &in.Allow}); err != nil {
 		return err
 	}
-	return s.changeGates(w, r, store.ResumePurging(in.Reason, in.Allow))
+	c := store.ResumePurging(in.Reason, in.Allow)
+	gates, err := s.Store.Gates(r.Context())
+	if err == nil {
+		_, err = c.Apply(&gates, r.origin()) // for nobody is asked about what is wrong
+	}
+	if err != nil {
+		return err
+	}
+	if asked, err := s.ask(w, r, store.ApprovalRequest{Action: store.ApproveResume}, in); asked || err != nil {
+		return err
+	}
+	if a := approvalOf(r.Context()); a != nil {
+		c = a.Approved(c)
+	}
+	return s.changeGates(w, r, c)
 }
 
 // changeGates makes a change and answers with the gates as they are then.

@@ -92,10 +92,12 @@ func TestMethods_OthersAreRefusedWithTheOnesThatThereAre(t *testing.T) {
 		for what, allow := range map[string]string{
 			"PUT /api/v1/tenants":            "GET, POST",
 			"HEAD /api/v1/store/backup":      "GET", // which would make a backup in vain
-			"PATCH /api/v1/tenants/acme":     "GET",
+			"POST /api/v1/tenants/acme":      "DELETE, GET, PATCH, PUT",
+			"PATCH /api/2/tenants/acme":      "DELETE, GET, PUT",
+			"DELETE /api/v1/tenants/me":      "GET",
+			"DELETE /api/v1/purges/x":        "GET",
 			"OPTIONS /api/v1/status":         "GET",
 			"BREW /api/v1/pause":             "POST",
-			"DELETE /api/v1/tenants/acme":    "GET",
 			"GET /api/v1/tenants/acme/hold":  "DELETE, POST",
 			"GET /api/v1/admin/tenants/acme": "DELETE",
 		} {

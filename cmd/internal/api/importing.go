@@ -60,7 +60,7 @@ func (s *server) importFile(w http.ResponseWriter, r *request) error {
 	unlock() // before the caller knows: it may begin the next at once
 	if err != nil {
 		noteError(w, err)
-		body := importBody(err, traceOf(r.Request))
+		body := importBody(r.Context(), err)
 		return events.send(client.ImportEvent{Error: &body})
 	}
 	return events.send(client.ImportEvent{Summary: &sum})
@@ -121,13 +121,13 @@ func (p *patientReader) Read(b []byte) (int, error) {
 
 // importBody renders the error of an import: a problem for each line that is
 // wrong, or the error as a whole.
-func importBody(err error, trace string) client.ErrorBody {
+func importBody(ctx context.Context, err error) client.ErrorBody {
 	var invalid *ndjson.InvalidInput
 	if !errors.As(err, &invalid) {
-		body, _ := errorBody(err, trace)
+		body, _ := errorBody(ctx, err)
 		return body
 	}
-	body := client.ErrorBody{TraceID: trace, Total: invalid.Total}
+	body := client.ErrorBody{TraceID: traceOf(ctx), Total: invalid.Total}
 	for _, l := range invalid.Errors {
 		p, _ := problemOf(store.Errorf(invalid.Code, "%w", l.Err))
 		p.Source = &client.Source{Line: l.Line, ID: l.ID}

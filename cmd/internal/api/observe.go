@@ -40,7 +40,7 @@ func observe(next http.Handler, route func(*http.Request) string, l *zap.Logger,
 				level = zapcore.ErrorLevel
 			}
 			if line := l.Check(level, "request"); line != nil {
-				line.Write(rec.fields(name, status, time.Since(began), traceOf(r))...)
+				line.Write(rec.fields(name, status, time.Since(began), traceOf(r.Context()))...)
 			}
 		}()
 		next.ServeHTTP(rec, r)

@@ -32,7 +32,7 @@ func TestLog_OneLineARequestWithoutWhatItHolds(t *testing.T) {
 		raw(t, r, "GET /api/v1/tenants/%0a%3c0%3e", "")
 		raw(t, r, "POST /api/v1/tenants", `{"id":"acme"}`)
 		raw(t, r, "GET /etc/passwd", "")
-		raw(t, r, "PUT /api/v1/tenants/acme", "")
+		raw(t, r, "BREW /api/v1/tenants/acme", "")
 		want := []struct {
 			level  zapcore.Level
 			route  string

@@ -29,6 +29,15 @@ func reply(w http.ResponseWriter, status int, body any) error {
 	return nil
 }
 
+// noContent answers that there is nothing to tell.
+func noContent(w http.ResponseWriter) error {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
 // notRead returns the error for an answer whose reader went away.
 func notRead(err error) error {
 	return store.Errorf(store.Unavailable, "the answer was not read to its end: %w", err)

@@ -15,19 +15,29 @@ const unmatched = "unmatched"
 
 // endpoint is one method on one path.
 type endpoint struct {
-	method, path string
-	role         client.Role // the least one that may call it
-	params       []string    // the query parameters that there are
-	body         bodyKind
-	handle       func(http.ResponseWriter, *request) error
+	method string
+	path   string      // below [client.Prefix], unless it begins with /api/
+	role   client.Role // the least one that may call it
+	params []string    // the query parameters that there are
+	body   bodyKind
+	handle func(http.ResponseWriter, *request) error
+}
+
+// url returns the path with what is before it.
+func (e endpoint) url() string {
+	if strings.HasPrefix(e.path, "/api/") {
+		return e.path
+	}
+	return client.Prefix + e.path
 }
 
 // bodyKind says what an endpoint does with a body.
 type bodyKind int
 
 const (
-	noBody  bodyKind = iota // refuses one
-	ownBody                 // reads it itself
+	noBody     bodyKind = iota // refuses one
+	ownBody                    // reads it itself, as JSON
+	unkeptBody                 // reads it itself; the answer is a stream or a secret, and never kept
 )
 
 // request is a request whose path and query are sound.
@@ -42,8 +52,16 @@ type request struct {
 func (s *server) endpoints() []endpoint {
 	return []endpoint{
 		{http.MethodPost, "/tenants", client.RoleOperator, nil, ownBody, s.createTenant},
-		{http.MethodGet, "/tenants", client.RoleViewer, []string{"status", "due", "parentId", "after", "limit"}, noBody, s.listTenants},
+		{http.MethodGet, "/tenants", client.RoleViewer, []string{"status", "due", "parentId", "sort", "page", "limit"}, noBody, s.listTenants},
+		{http.MethodGet, "/tenants/me", client.RoleTenant, nil, noBody, s.getMyTenant},
 		{http.MethodGet, "/tenants/{id}", client.RoleTenant, []string{"allow_deleted"}, noBody, s.getTenant},
+		{http.MethodPut, "/tenants/{id}", client.RoleOperator, nil, ownBody, s.putTenant},
+		{http.MethodPatch, "/tenants/{id}", client.RoleOperator, nil, ownBody, s.patchTenant},
+		{http.MethodDelete, "/tenants/{id}", client.RoleSuperAdmin, []string{"version"}, noBody, s.deleteDisabled},
+		{http.MethodGet, client.PrefixAccounts + "/tenants/{id}", client.RoleTenant, []string{"allow_deleted"}, noBody, s.getTenant},
+		{http.MethodPut, client.PrefixAccounts + "/tenants/{id}", client.RoleOperator, nil, ownBody, s.putTenant},
+		{http.MethodDelete, client.PrefixAccounts + "/tenants/{id}", client.RoleSuperAdmin, []string{"version"}, noBody, s.deleteDisabled},
+		{http.MethodGet, "/tenants/{id}/access", client.RoleTenant, nil, noBody, s.tenantAccess},
 		{http.MethodPost, "/tenants/{id}/actions/deactivate", client.RoleOperator, nil, ownBody, s.deactivate},
 		{http.MethodPost, "/tenants/{id}/actions/reactivate", client.RoleOperator, nil, ownBody, s.reactivate},
 		{http.MethodPost, "/tenants/{id}/actions/retry", client.RoleOperator, nil, ownBody, s.retry},
@@ -53,17 +71,22 @@ func (s *server) endpoints() []endpoint {
 		{http.MethodGet, "/plan", client.RoleViewer, nil, noBody, s.plan},
 		{http.MethodPost, "/purges", client.RoleOperator, []string{"wait", "trigger"}, ownBody, s.startPass},
 		{http.MethodGet, "/purges", client.RoleViewer, []string{"limit"}, noBody, s.listPasses},
+		{http.MethodGet, "/purges/{purge}", client.RoleViewer, nil, noBody, s.getPurge},
 		{http.MethodGet, "/receipts/{id}", client.RoleViewer, nil, noBody, s.receipt},
 		{http.MethodGet, "/audit", client.RoleViewer, []string{"from", "limit"}, noBody, s.audit},
 		{http.MethodGet, "/status", client.RoleViewer, nil, noBody, s.status},
 		{http.MethodPost, "/pause", client.RoleSuperAdmin, nil, ownBody, s.pause},
 		{http.MethodPost, "/resume", client.RoleSuperAdmin, nil, ownBody, s.resume},
+		{http.MethodGet, client.PathApprovals, client.RoleViewer, nil, noBody, s.listApprovals},
+		{http.MethodGet, client.PathApprovals + "/{approval}", client.RoleViewer, nil, noBody, s.getApproval},
+		{http.MethodPost, client.PathApprovals + "/{approval}/actions/approve", client.RoleSuperAdmin, nil, ownBody, s.approve},
+		{http.MethodPost, client.PathApprovals + "/{approval}/actions/reject", client.RoleSuperAdmin, nil, ownBody, s.reject},
 		{http.MethodGet, "/export", client.RoleSuperAdmin, nil, noBody, s.export},
-		{http.MethodPost, "/import", client.RoleSuperAdmin, []string{"dryRun", "onConflict", "supersede"}, ownBody, s.importFile},
+		{http.MethodPost, "/import", client.RoleSuperAdmin, []string{"dryRun", "onConflict", "supersede"}, unkeptBody, s.importFile},
 		{http.MethodGet, "/store/stats", client.RoleViewer, nil, noBody, s.storeStats},
 		{http.MethodPost, "/store/check", client.RoleOperator, nil, ownBody, s.check},
 		{http.MethodPost, "/store/compact", client.RoleOperator, nil, ownBody, s.compact},
-		{http.MethodPost, "/tokens", client.RoleSuperAdmin, nil, ownBody, s.issueToken},
+		{http.MethodPost, "/tokens", client.RoleSuperAdmin, nil, unkeptBody, s.issueToken},
 		{http.MethodGet, "/store/backup", client.RoleSuperAdmin, nil, noBody, s.backup},
 	}
 }
@@ -77,9 +100,12 @@ type resource struct {
 func (s *server) resources() map[string]*resource {
 	all := map[string]*resource{}
 	for _, e := range s.endpoints() {
-		path := client.Prefix + e.path
+		path := e.url()
 		if all[path] == nil {
 			all[path] = &resource{methods: map[string]endpoint{}}
+		}
+		if e.method == http.MethodPost || e.method == http.MethodDelete {
+			e.handle = s.once(e)
 		}
 		all[path].methods[e.method] = e
 	}
@@ -120,12 +146,17 @@ func (e endpoint) read(r *http.Request) (*request, error) {
 			return nil, inParameter(err)
 		}
 	}
+	for _, id := range r.Header.Values(client.HeaderTenant) {
+		if err := store.CheckID("x-tenantid", id); err != nil {
+			return nil, inParameter(err)
+		}
+	}
 	var err error
 	if req.query, err = readQuery(r, e.params); err != nil {
 		return nil, err
 	}
 	if e.body == noBody && r.ContentLength != 0 {
-		return nil, store.Errorf(store.Invalid, "body: %s %s takes none", e.method, client.Prefix+e.path)
+		return nil, store.Errorf(store.Invalid, "body: %s %s takes none", e.method, e.url())
 	}
 	return req, nil
 }

@@ -66,6 +66,7 @@ func (s *server) resource(r *http.Request) (*resource, bool) {
 // ServeHTTP implements http.Handler. Who calls is asked before anything else,
 // so that a stranger learns nothing, not even which routes there are.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r = r.WithContext(context.WithValue(r.Context(), remoteKey{}, s.Remote))
 	defer s.recover(w, r)
 	if err := s.turnstile.enter(w); err != nil {
 		fail(w, r, err)

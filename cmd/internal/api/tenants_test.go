@@ -25,8 +25,10 @@ func TestCreate_RegistersATenant(t *testing.T) {
 		if got.CreatedAt.IsZero() || time.Since(got.CreatedAt.Time) > time.Minute {
 			t.Errorf("createdAt %v", got.CreatedAt)
 		}
-		want := client.Tenant{ID: "acme", Name: in.Name, Hostname: in.Hostname, Status: store.StatusActive, Version: 1,
-			ActiveSubscriptions: 2, CreatedAt: got.CreatedAt, UpdatedAt: got.UpdatedAt}
+		want := client.Tenant{ID: "acme", Name: in.Name, Hostname: in.Hostname, Status: store.StatusActive, Enabled: true, Version: 1,
+			ActiveSubscriptions: 2, CreatedAt: got.CreatedAt, UpdatedAt: got.UpdatedAt,
+			Hostnames: []string{in.Hostname}, Created: got.CreatedAt, LastUpdated: got.UpdatedAt,
+			Links: &client.Links{Self: client.Link{Href: "/api/v1/tenants/acme"}}}
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("answer (-want +got):\n%s", d)
 		}
@@ -53,7 +55,7 @@ func TestCreate_IsRefused(t *testing.T) {
 			code  store.Code
 			field string
 		}{
-			"no id":              {client.NewTenant{}, store.Invalid, "id"},
+			"own tenant's id":    {client.NewTenant{ID: "me"}, store.Invalid, "id"},
 			"bad id":             {client.NewTenant{ID: "../etc"}, store.Invalid, "id"},
 			"taken id":           {client.NewTenant{ID: "acme"}, store.Conflict, ""},
 			"unknown parent":     {client.NewTenant{ID: "x", ParentID: "nobody"}, store.NotFound, "parentId"},
@@ -123,11 +125,11 @@ func TestTenants_PagesInTheOrderOfIDs(t *testing.T) {
 				t.Errorf("limit %d (-want +got):\n%s", limit, d)
 			}
 		}
-		page, err := r.Tenants(t.Context(), client.TenantQuery{After: "t-23"})
+		page, err := r.Tenants(t.Context(), client.TenantQuery{Page: pageAfter(client.SortID, store.Cursor{ID: "t-23"})})
 		if err != nil || len(page.Data) != 1 || page.Next != "" {
 			t.Errorf("the last page: %+v, %v", page, err)
 		}
-		page, err = r.Tenants(t.Context(), client.TenantQuery{After: "t-24"})
+		page, err = r.Tenants(t.Context(), client.TenantQuery{Page: pageAfter(client.SortID, store.Cursor{ID: "t-24"})})
 		if err != nil || page.Data == nil || len(page.Data) != 0 {
 			t.Errorf("past the end: %+v, %v", page, err)
 		}
@@ -152,7 +154,7 @@ func TestTenants_Filters(t *testing.T) {
 			"roots":       {client.TenantQuery{ParentID: &root}, []string{"a", "b", "c"}},
 			"children":    {client.TenantQuery{ParentID: &a}, []string{"a-1"}},
 			"roots, due":  {client.TenantQuery{ParentID: &root, Due: true}, []string{"b"}},
-			"after, some": {client.TenantQuery{After: "a-1"}, []string{"b", "c"}},
+			"after, some": {client.TenantQuery{Page: pageAfter(client.SortID, store.Cursor{ID: "a-1"})}, []string{"b", "c"}},
 		} {
 			page, err := r.Tenants(t.Context(), c.q)
 			if err != nil {
@@ -174,32 +176,42 @@ func TestQuery_IsStrict(t *testing.T) {
 	both(t, func(t *testing.T, r *rig) {
 		r.create(t, client.NewTenant{ID: "acme"})
 		for target, param := range map[string]string{
-			"/tenants?stauts=active":                      "stauts",
-			"/tenants?status=":                            "status",
-			"/tenants?status=gone":                        "status",
-			"/tenants?status=deleted":                     "status",
-			"/tenants?status=active&status=none":          "status",
-			"/tenants?due=yes":                            "due",
-			"/tenants?due":                                "due",
-			"/tenants?limit=0":                            "limit",
-			"/tenants?limit=1001":                         "limit",
-			"/tenants?limit=-1":                           "limit",
-			"/tenants?limit=%2B5":                         "limit",
-			"/tenants?limit=05":                           "limit",
-			"/tenants?limit=1e2":                          "limit",
-			"/tenants?limit=99999999999999999999":         "limit",
-			"/tenants?after=..%2F":                        "after",
-			"/tenants?parentId=%00":                       "parentId",
-			"/tenants?due=true;limit=1":                   "",
-			"/tenants?%zz=1":                              "",
-			"/tenants/acme?allow_deleted=1":               "allow_deleted",
-			"/tenants/acme?version=1":                     "version",
-			"/audit?from=0":                               "from",
-			"/audit?from=x":                               "from",
-			"/audit?limit=5000":                           "limit",
-			"/purges?limit=101":                           "limit",
-			"/status?verbose=true":                        "verbose",
-			"/tenants?" + strings.Repeat("x", 300) + "=1": strings.Repeat("x", 300),
+			"/tenants?stauts=active":                    "stauts",
+			"/tenants?status=":                          "status",
+			"/tenants?status=gone":                      "status",
+			"/tenants?status=deleted":                   "status",
+			"/tenants?status=active&status=none":        "status",
+			"/tenants?due=yes":                          "due",
+			"/tenants?due":                              "due",
+			"/tenants?limit=0":                          "limit",
+			"/tenants?limit=1001":                       "limit",
+			"/tenants?limit=-1":                         "limit",
+			"/tenants?limit=%2B5":                       "limit",
+			"/tenants?limit=05":                         "limit",
+			"/tenants?limit=1e2":                        "limit",
+			"/tenants?limit=99999999999999999999":       "limit",
+			"/tenants?after=acme":                       "after",
+			"/tenants?page=":                            "page",
+			"/tenants?page=acme":                        "page",
+			"/tenants?page=aS4uLw":                      "page", // ../
+			"/tenants?page=aWE&sort=estimatedPurgeDate": "page", // of the other order
+			"/tenants?page=aWFiY2RlZmdoaWo&sort=estimatedPurgeDate": "page",
+			"/tenants?page=ZQAA&sort=estimatedPurgeDate":            "page",
+			"/tenants?page=ZQAAAAAAAAAAYQ":                          "page", // of the other order
+			"/tenants?page=aWF=":                                    "page",
+			"/tenants?sort=name":                                    "sort",
+			"/tenants?sort=estimatedPurgeDate&status=active":        "status",
+			"/tenants?parentId=%00":                                 "parentId",
+			"/tenants?due=true;limit=1":                             "",
+			"/tenants?%zz=1":                                        "",
+			"/tenants/acme?allow_deleted=1":                         "allow_deleted",
+			"/tenants/acme?version=1":                               "version",
+			"/audit?from=0":                                         "from",
+			"/audit?from=x":                                         "from",
+			"/audit?limit=5000":                                     "limit",
+			"/purges?limit=101":                                     "limit",
+			"/status?verbose=true":                                  "verbose",
+			"/tenants?" + strings.Repeat("x", 300) + "=1":           strings.Repeat("x", 300),
 		} {
 			res := raw(t, r, "GET "+client.Prefix+target, "")
 			p := res.problem(t)
@@ -223,7 +235,10 @@ func TestWire_EmptyMembersAreLeftOut(t *testing.T) {
 	tenant := res.json(t)
 	delete(tenant, "createdAt")
 	delete(tenant, "updatedAt")
-	want := map[string]any{"id": "acme", "status": "active", "version": 1.0}
+	delete(tenant, "created")
+	delete(tenant, "lastUpdated")
+	want := map[string]any{"id": "acme", "name": "", "status": "active", "enabled": true, "version": 1.0,
+		"links": map[string]any{"self": map[string]any{"href": "/api/v1/tenants/acme"}}}
 	if d := cmp.Diff(want, tenant); d != "" {
 		t.Errorf("members (-want +got):\n%s", d)
 	}
@@ -244,7 +259,8 @@ func TestWire_AllMembersHaveTheirNames(t *testing.T) {
 	})
 	m := encode(t, got)
 	for _, name := range []string{"id", "parentId", "name", "hostname", "status", "version", "createdAt", "updatedAt",
-		"disabledAt", "purgeAfterDays", "estimatedPurgeDate", "disabledBy", "hold", "activeSubscriptions", "block", "purge"} {
+		"disabledAt", "purgeAfterDays", "estimatedPurgeDate", "disabledBy", "hold", "activeSubscriptions", "block", "purge",
+		"enabled", "hostnames", "created", "lastUpdated", "statusLastUpdatedAt", "links"} {
 		if _, ok := m[name]; !ok {
 			t.Errorf("member %q is missing", name)
 		}

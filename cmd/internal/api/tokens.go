@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -73,9 +74,12 @@ func (t *Tokens) Authenticate(r *http.Request) (Caller, error) {
 	}
 	ctx, outage := withOutage(r.Context())
 	token, err := t.verifier.Verify(ctx, raw)
+	var expired *oidc.TokenExpiredError
 	switch {
 	case outage.cause != nil:
 		return Caller{}, store.Errorf(store.Unavailable, "the token cannot be verified now: the keys of the issuer cannot be had: %w", outage.cause)
+	case errors.As(err, &expired) && !expired.Expiry.IsZero():
+		return Caller{}, store.Errorf(store.Unauthenticated, "token: it expired at %s", store.FormatTime(expired.Expiry))
 	case err != nil:
 		return Caller{}, store.Errorf(store.Unauthenticated, "token: %s", strings.TrimPrefix(err.Error(), "oidc: "))
 	}

@@ -72,6 +72,11 @@ func (s *server) compact(w http.ResponseWriter, r *request) error {
 	if !ok {
 		return store.Errorf(store.Precondition, "this store needs no compaction")
 	}
+	if f, ok := s.Store.(store.Forgetter); ok { // what has expired is not to be copied
+		if err := f.Forget(r.Context(), r.origin().At); err != nil {
+			return err
+		}
+	}
 	done, err := c.Compact(r.Context())
 	if err != nil {
 		return err
