@@ -45,7 +45,7 @@ keys, credentials and users, and leaves a receipt.
 
 Exit codes: 0 ok, 1 failure, 2 usage or bad input, 3 some tenants of a pass
 failed, 69 the daemon has the store and does not answer, 75 try again (paused,
-halted, busy), 78 configuration.`,
+halted, busy, a second person is wanted), 78 configuration.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	})
@@ -63,7 +63,7 @@ halted, busy), 78 configuration.`,
 	)
 	root.AddCommand(
 		newServe(a), newStatus(a),
-		newRun(a), newPlan(a), newPause(a), newResume(a),
+		newRun(a), newPlan(a), newPause(a), newResume(a), newApproval(a),
 		newTenant(a), newImport(a), newExport(a),
 		newReceipt(a), newAudit(a), newToken(a),
 		newStore(a), newConfig(a), newVersion(a),

@@ -68,7 +68,7 @@ func (a *app) do(cmd *cobra.Command, missing whenMissing, f func(context.Context
 	if err != nil {
 		return stopped(ctx, err)
 	}
-	err = f(ctx, s)
+	err = waits(f(ctx, s))
 	return errors.Join(stopped(ctx, err), s.Close())
 }
 
@@ -178,6 +178,7 @@ func (a *app) openLocal(ctx context.Context, cfg config.Config, missing whenMiss
 	c := serveLocal(ctx, api.Options{
 		Store: st, Engine: engine, DataDir: cfg.DataDir, TempDir: cfg.Store.ImportTempDir,
 		Version: readBuildInfo().Version, Logger: logger,
+		Approvals: func() api.Approvals { return api.Approvals(cfg.API.Approvals) },
 	})
 	return &session{Client: c, local: true, close: func() error {
 		return errors.Join(st.Close(), remove())

@@ -45,6 +45,8 @@ type daemon struct {
 	scheduler *scheduler.Scheduler
 	passes    *passWatcher
 	callers   *callers
+	gate      *api.Gate
+	deletions *api.Deletions
 	// operations serves metrics and health.
 	operations http.Handler
 	compaction compaction
@@ -83,6 +85,7 @@ func (d *daemon) buildEngine(context.Context) error {
 	if d.callers, err = newCallers(cfg); err != nil {
 		return err
 	}
+	d.deletions = api.NewDeletions(d.logger.Named("api"))
 	reg := metrics.NewRegistry()
 	d.metrics = metrics.New(reg, metrics.Build{Version: build.Version, Revision: build.Revision, GoVersion: build.GoVersion})
 	d.metrics.WatchStore(d.store)
@@ -114,6 +117,23 @@ func (d *daemon) buildEngine(context.Context) error {
 	return nil
 }
 
+// openGate reads into memory who may be served.
+func (d *daemon) openGate(ctx context.Context) error {
+	began := time.Now()
+	if err := d.store.LoadAccess(ctx); err != nil {
+		return fmt.Errorf("read the tenants for the gate: %w", err)
+	}
+	d.logger.Debug("the gate knows the tenants", zap.Duration("took", time.Since(began)))
+	d.gate = api.NewGate(api.GateOptions{
+		Keeper: d.store, Authenticate: d.callers.onTCP, Logger: d.logger.Named("gate"), Metrics: d.metrics,
+		Policy: func() api.GatePolicy {
+			gate := d.settings.get().API.Gate
+			return api.GatePolicy{AllowUnknown: gate.Unknown == "allow", Anonymous: gate.Anonymous}
+		},
+	})
+	return nil
+}
+
 // serveSocket serves the API on the Unix socket.
 func (d *daemon) serveSocket(context.Context) error {
 	path := filepath.Join(d.settings.get().DataDir, client.SocketName)
@@ -123,7 +143,7 @@ func (d *daemon) serveSocket(context.Context) error {
 	}
 	o := d.apiOptions()
 	o.Scheduler, o.Metrics = d.scheduler, d.metrics
-	o.Authenticate, o.Tokens = d.callers.onSocket, d.callers.local
+	o.Authenticate, o.Tokens, o.Gate = d.callers.onSocket, d.callers.local, d.gate
 	srv := api.NewHTTPServer(api.New(o), d.logger.Named("api"))
 	d.runServer("socket", srv, func() error { return srv.Serve(l) })
 	d.logger.Info("serving the API", zap.String("socket", path))
@@ -136,7 +156,22 @@ func (d *daemon) apiOptions() api.Options {
 	return api.Options{
 		Store: d.store, Engine: d.engine, DataDir: cfg.DataDir, TempDir: cfg.Store.ImportTempDir,
 		Version: readBuildInfo().Version, Logger: d.logger,
+		Deletions: d.deletions, Policy: d.policy,
+		Approvals: func() api.Approvals { return api.Approvals(d.settings.get().API.Approvals) },
 	}
+}
+
+// policy returns what the configuration says about calls.
+func (d *daemon) policy() api.Policy {
+	cfg := d.settings.get().API
+	return api.Policy{HostnameOptional: cfg.ConfirmHostname == "optional", SyncTimeout: cfg.SyncTimeout}
+}
+
+// allowDeletions puts the end of deletions under way on the stop stack, above the
+// servers: who waits for one is to be told.
+func (d *daemon) allowDeletions(context.Context) error {
+	d.stop.push("deletions", d.settings.get().Purge.DrainTimeout+drainMargin, d.deletions.Close)
+	return nil
 }
 
 // runServer runs serve, and puts the end of srv on the stop stack.

@@ -96,6 +96,25 @@ func cmdChanging(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
+// cmdTwo serves the API of a daemon that wants two people, to whoever a file names:
+// two dir file.
+func cmdTwo(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: two dir file")
+	}
+	file := ts.MkAbs(args[1])
+	serveOdd(ts, args[0], func(st *boltstore.Store, e *purge.Engine) http.Handler {
+		return api.New(api.Options{
+			Store: st, Engine: e,
+			Approvals: func() api.Approvals { return api.Approvals{Delete: 2, Resume: 2, Expire: time.Hour} },
+			Authenticate: func(*http.Request) (api.Caller, error) {
+				name, err := os.ReadFile(file)
+				return api.Caller{Actor: store.Actor{ID: strings.TrimSpace(string(name))}, Role: client.RoleSuperAdmin}, err
+			},
+		})
+	})
+}
+
 // serveOdd serves what is no ordinary daemon on the socket of a data directory,
 // until the script ends.
 func serveOdd(ts *testscript.TestScript, dir string, handler func(*boltstore.Store, *purge.Engine) http.Handler) {

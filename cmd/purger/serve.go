@@ -69,7 +69,7 @@ func (a *app) serve(ctx context.Context, f serveFlags) (err error) {
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		d.openStore, d.buildEngine, d.importFirst, d.serveSocket, d.serveWeb, d.startScheduler,
+		d.openStore, d.buildEngine, d.importFirst, d.openGate, d.serveSocket, d.serveWeb, d.allowDeletions, d.startScheduler,
 	} {
 		err := step(ctx)
 		if ctx.Err() != nil {

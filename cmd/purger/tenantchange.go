@@ -28,7 +28,11 @@ it with nothing lost. Deactivating again begins the period anew.`,
 			r.PurgeAfterDays = days
 		}
 		return a.withTenant(cmd, args, func(ctx context.Context, c *session, id string) error {
-			d, err := c.Deactivate(ctx, id, r)
+			t, err := c.Tenant(ctx, id, false)
+			if err != nil {
+				return err
+			}
+			d, err := c.Deactivate(ctx, id, r, client.WithHostname(t.Hostname))
 			if err != nil {
 				return err
 			}
@@ -49,7 +53,11 @@ func newTenantReactivate(a *app) *cobra.Command {
 	output := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return a.withTenant(cmd, args, func(ctx context.Context, c *session, id string) error {
-			r, err := c.Reactivate(ctx, id)
+			t, err := c.Tenant(ctx, id, false)
+			if err != nil {
+				return err
+			}
+			r, err := c.Reactivate(ctx, id, client.WithHostname(t.Hostname))
 			if err != nil {
 				return err
 			}

@@ -22,16 +22,20 @@ func (d *daemon) serveWeb(ctx context.Context) error {
 	}
 	logger := d.logger.Named("web")
 	o := d.apiOptions()
-	o.Scheduler, o.Metrics, o.Authenticate = d.scheduler, d.metrics, d.callers.onTCP
+	o.Scheduler, o.Metrics, o.Authenticate, o.Gate = d.scheduler, d.metrics, d.callers.onTCP, d.gate
+	o.Remote = true
 	o.Limits = func() api.Limits { return api.Limits(d.settings.get().API.Limits) }
 	calls := api.New(o)
 	// Not a ServeMux: what a path means is for the API to say, to those it knows.
 	all := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/api/") {
+		switch path := r.URL.Path; {
+		case path == api.GatePath || strings.HasPrefix(path, api.GatePath+"/"):
+			d.gate.ServeHTTP(w, r)
+		case strings.HasPrefix(path, "/api/"):
 			calls.ServeHTTP(w, r)
-			return
+		default:
+			d.operations.ServeHTTP(w, r)
 		}
-		d.operations.ServeHTTP(w, r)
 	})
 	for _, address := range addresses {
 		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
