@@ -41,8 +41,8 @@ from then on purger removes it for good, with its sub-tenants, OAuth clients, AP
 keys, credentials and users, and leaves a receipt.
 
 Exit codes: 0 ok, 1 failure, 2 usage or bad input, 3 some tenants of a pass
-failed, 69 the daemon has the store and does not answer, 75 try again (paused,
-halted, busy), 78 configuration.`,
+failed, 65 the daemon cannot use its store as it is, 69 the daemon has the store
+and does not answer, 75 try again (paused, halted, busy), 78 configuration.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	})
@@ -61,7 +61,7 @@ halted, busy), 78 configuration.`,
 		newRun(a), newPlan(a), newPause(a), newResume(a),
 		newTenant(a), newImport(a), newExport(a),
 		newReceipt(a), newAudit(a),
-		newStore(a), newConfig(a), newVersion(a),
+		newStore(a), newConfig(a), newVersion(a), newMan(a),
 	)
 	return root
 }

@@ -47,6 +47,9 @@ type session struct {
 	// local says that this process serves it, on a store that it has opened.
 	local bool
 	close func() error
+	// discard takes back a store that was made for a call that then failed. It
+	// may be nil.
+	discard func() error
 }
 
 // Close ends the session; a local one closes the store.
@@ -68,6 +71,9 @@ func (a *app) do(cmd *cobra.Command, missing whenMissing, f func(context.Context
 		return stopped(ctx, err)
 	}
 	err = f(ctx, s)
+	if err != nil && s.discard != nil {
+		err = errors.Join(err, s.discard())
+	}
 	return errors.Join(stopped(ctx, err), s.Close())
 }
 
@@ -156,7 +162,7 @@ func (a *app) openLocal(ctx context.Context, cfg config.Config, missing whenMiss
 		Store: st, Engine: engine, DataDir: cfg.DataDir, TempDir: cfg.Store.ImportTempDir,
 		Version: readBuildInfo().Version, Logger: logger,
 	})
-	return &session{Client: c, local: true, close: func() error {
+	return &session{Client: c, local: true, discard: st.Discard, close: func() error {
 		return errors.Join(st.Close(), remove())
 	}}, nil
 }
