@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -40,7 +41,35 @@ func TestPowerFailure_G7_NothingAcknowledgedIsLost(t *testing.T) {
 	}
 }
 
-// The control of the test above: where syncing does nothing, it finds losses.
+// A compaction after which nothing else is written is there as a whole, and what
+// was purged before it does not come back.
+func TestPowerFailure_G13_AnAcknowledgedCompactionStays(t *testing.T) {
+	if !private(t, "xfs_io", "mkfs.ext4") {
+		return
+	}
+	image := filepath.Join(t.TempDir(), "image")
+	disk := loopDisk(t, image, "256m")
+	dir, cfg := filepath.Join(disk, "data"), config(t, never, "store: {compactAfter: 0s}")
+	purger(t, 0, "--data-dir", dir, "--config", cfg, "import", forest{due: 20, active: 20, resources: 50, bytes: 1000}.write(t, t.TempDir()))
+	purger(t, 0, "--data-dir", dir, "--config", cfg, "run")
+	d := daemon(t, nil, dir, "--config", cfg)
+	done, err := client(t, dir).Compact(context.Background())
+	must(t, err)
+	shutdown(t, disk)
+	d.kill()
+	command(t, "umount", disk)
+	mountLoop(t, image, disk)
+	info, err := os.Stat(filepath.Join(dir, "purger.db"))
+	must(t, err)
+	if info.Size() != done.After || done.After >= done.Before {
+		t.Errorf("the file has %d bytes; it was compacted from %d to %d", info.Size(), done.Before, done.After)
+	}
+	out, _ := purger(t, 0, "--data-dir", dir, "store", "stats")
+	wants(t, out, `1,000 users`)
+	sound(t, dir)
+}
+
+// The control of the first test: where syncing does nothing, it finds losses.
 func TestPowerFailure_WithoutSyncTheTestFindsLosses(t *testing.T) {
 	if !private(t, "xfs_io", "mkfs.ext4", "strace") {
 		return
