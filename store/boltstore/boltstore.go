@@ -72,11 +72,11 @@ type Store struct {
 	wake     chan struct{} // buffered(1)
 	loopDone chan struct{}
 	pace     pace // the writer's goroutine alone uses it
-	closed                             sync.Once
-	closeErr                           error
-	failOnce                           sync.Once
-	failedCh                           chan struct{} // closed once failed is set
-	failed                             error
+	closed   sync.Once
+	closeErr error
+	failOnce sync.Once
+	failedCh chan struct{} // closed once failed is set
+	failed   error
 
 	// memMu guards what follows: the committed state in memory. The writer's
 	// goroutine alone changes it, and reads it without the lock.
