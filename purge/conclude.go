@@ -2,6 +2,7 @@ package purge
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.uber.org/zap"
@@ -27,7 +28,11 @@ func (p *pass) ended(end ending) {
 		delete(p.tried, row.ID) // its next attempt may come before a slow pass ends
 	}
 	p.interrupted = p.interrupted || end.stopped
-	if p.err == nil {
+	var full *store.SpaceError
+	switch {
+	case errors.As(end.broken, &full):
+		p.close(full.Gate())
+	case p.err == nil:
 		p.err = end.broken
 	}
 }
@@ -122,6 +127,8 @@ func (p *pass) result() Result {
 		return ResultHalted
 	case p.gate != nil && p.gate.Reason == store.GatePaused:
 		return ResultPaused
+	case p.gate != nil && p.gate.Reason == store.GateSpace:
+		return ResultSpace
 	case p.interrupted:
 		return ResultInterrupted
 	case p.gate != nil:
@@ -168,7 +175,7 @@ func (p *pass) conclude(ctx context.Context) (Report, error) {
 // purged something out of the list.
 const recordIdleEvery = time.Hour
 
-// record keeps the pass in the store.
+// record keeps the pass in the store, unless that has no room.
 func (p *pass) record(ctx context.Context, r *Report) error {
 	idle := r.Result == ResultOK && r.Totals == (Totals{})
 	if idle && p.finished.Sub(p.e.recorded) < recordIdleEvery {
@@ -179,8 +186,12 @@ func (p *pass) record(ctx context.Context, r *Report) error {
 		Tenants: r.Totals.Tenants, Failed: r.Totals.Failed + r.Totals.Retrying, Blocked: r.Totals.Blocked,
 		Deleted: r.Totals.Counts, Error: r.Error,
 	})
-	if err == nil {
+	var full *store.SpaceError
+	switch {
+	case err == nil:
 		p.e.recorded = p.finished
+	case errors.As(err, &full):
+		return nil
 	}
 	return err
 }
@@ -191,7 +202,7 @@ func (p *pass) log(r *Report) {
 	switch {
 	case r.Result == ResultError:
 		log = p.e.log.Error
-	case r.Result == ResultHalted || r.Result == ResultImport || r.Totals.Failed > 0:
+	case r.Result == ResultHalted || r.Result == ResultImport || r.Result == ResultSpace || r.Totals.Failed > 0:
 		log = p.e.log.Warn
 	case r.Result != ResultOK || r.Totals.Deleted > 0:
 		log = p.e.log.Info

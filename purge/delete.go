@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/tenantpurge/purger/store"
@@ -31,8 +32,8 @@ type Deletion struct {
 //
 // Errors: Forbidden by policy; NotFound; Gone; Conflict for a stale version and
 // while another pass works on the tenant; Precondition for a tenant that is not
-// disabled; *store.BlockedError; *store.GateError; Exhausted at a limit; what
-// Check returns.
+// disabled; *store.BlockedError; *store.GateError; Exhausted at a limit, or
+// *store.SpaceError; what Check returns.
 // After the claim there is no way back: Unavailable then means that the purge
 // is not finished and a later pass goes on, Internal that it has failed and
 // waits for a person.
@@ -86,7 +87,7 @@ func (e *Engine) Delete(ctx context.Context, d Deletion) (store.Receipt, error) 
 	case end.outcome == OutcomeDeleted:
 		return end.receipt, nil
 	case end.broken != nil:
-		return store.Receipt{}, end.broken
+		return store.Receipt{}, fmt.Errorf("the purge of tenant %q is not finished: %w", d.ID, end.broken)
 	case end.outcome == OutcomeFailed:
 		return store.Receipt{}, store.Errorf(store.Internal, "the purge of tenant %q failed and waits for a retry by a person: %s", d.ID, printable(end.err))
 	case end.next.IsZero():
@@ -112,7 +113,9 @@ func (e *Engine) undo(ctx context.Context, t store.Tenant, o store.Origin, refus
 // does not.
 func (e *Engine) explain(ctx context.Context, id string, refusal error) error {
 	var blocked *store.BlockedError
+	var full *store.SpaceError
 	switch {
+	case errors.As(refusal, &full):
 	case store.CodeOf(refusal) == store.Exhausted:
 		e.halted(ctx, refusal)
 	case store.CodeOf(refusal) == store.Precondition && !errors.As(refusal, &blocked):

@@ -12,7 +12,8 @@ import (
 // watchEvery is how often a pass looks whether a person paused purging.
 const watchEvery = 5 * time.Second
 
-// open looks at the gates. A halt or a pause ends the pass. During an import
+// open looks at the gates. A halt, a pause or a full disk ends the pass. During
+// an import
 // nothing is claimed, but what is claimed already is finished.
 func (p *pass) open(ctx context.Context) (claims, ok bool) {
 	gates, err := p.e.store.Gates(ctx)
@@ -21,9 +22,7 @@ func (p *pass) open(ctx context.Context) (claims, ok bool) {
 		return false, false
 	}
 	for _, g := range gates.Closed(p.started) {
-		if p.gate == nil || p.gate.Reason == store.GateImport { // a pause stops more than an import
-			p.gate = &g
-		}
+		p.stop(g)
 	}
 	return p.gate == nil, p.gate == nil || p.gate.Reason == store.GateImport
 }
@@ -54,6 +53,12 @@ func (e *Engine) halted(ctx context.Context, cause error) store.Gate {
 func (p *pass) stop(g store.Gate) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.close(g)
+}
+
+// close notes a gate that is closed. An import leaves what was claimed to be
+// finished; any other gate stops more. The lock is held.
+func (p *pass) close(g store.Gate) {
 	if p.gate == nil || p.gate.Reason == store.GateImport {
 		p.gate = &g
 	}

@@ -18,8 +18,9 @@ import (
 const sweepEvery = time.Minute
 
 // Run makes one pass over everything that is due, and returns once the last
-// tenant is done. When ctx ends, calls under way end, what they did is recorded,
-// and the rest is left to a later pass: that is no error.
+// tenant is done. With [TriggerRetry] it only resumes what was claimed before.
+// When ctx ends, calls under way end, what they did is recorded, and the rest is
+// left to a later pass: that is no error.
 //
 // It returns an error only when the store failed, beside the report as far as
 // it goes, Conflict when a pass is running already, and Precondition while the
@@ -51,6 +52,7 @@ type pass struct {
 
 	mu          sync.Mutex
 	tried       map[string]*trial
+	surveys     map[string]*survey // by the tenant at the top
 	rows        rows
 	waiting     map[string]store.Block
 	remaining   int64
@@ -58,13 +60,6 @@ type pass struct {
 	interrupted bool        // something was left because the context ended
 	gate        *store.Gate // why nothing more is claimed
 	err         error       // the store failed
-}
-
-// trial is an attempt of this pass to claim a tenant. Each is made once, but for
-// a purge that is to be retried: it may be resumed in the same pass.
-type trial struct {
-	decided chan struct{} // closed when taken is valid
-	taken   bool
 }
 
 func (e *Engine) newPass(trigger Trigger) *pass {
@@ -75,7 +70,7 @@ func (e *Engine) newPass(trigger Trigger) *pass {
 	return &pass{
 		e: e, id: id.String(), trigger: trigger, started: time.Now(),
 		quota: store.NewQuota(e.settings.Load().PerPass),
-		tried: map[string]*trial{}, waiting: map[string]store.Block{},
+		tried: map[string]*trial{}, surveys: map[string]*survey{}, waiting: map[string]store.Block{},
 	}
 }
 
@@ -84,13 +79,16 @@ func (p *pass) run(ctx context.Context) {
 	if !ok {
 		return
 	}
-	stats, err := p.e.store.Stats(ctx, p.started)
-	if err != nil {
-		p.fail(ctx, err)
-		return
+	claims = claims && p.trigger != TriggerRetry
+	if claims {
+		stats, err := p.e.store.Stats(ctx, p.started)
+		if err != nil {
+			p.fail(ctx, err)
+			return
+		}
+		p.remaining = stats.Due
+		p.e.metrics.RunRemaining(stats.Due)
 	}
-	p.remaining = stats.Due
-	p.e.metrics.RunRemaining(stats.Due)
 
 	watched, stop := p.e.watch(ctx)
 	defer stop()
@@ -145,7 +143,7 @@ func (p *pass) sweep(ctx context.Context, busy *semaphore.Weighted, claims bool)
 		}()
 	}
 	p.mu.Lock()
-	p.swept = true
+	p.swept = claims
 	p.mu.Unlock()
 }
 
@@ -157,26 +155,35 @@ func (p *pass) handle(ctx context.Context, c candidate, placed func()) {
 	began := time.Now()
 	var claim store.Claim
 	taken := false
-	try := func(id string) bool {
-		var err error
-		req := p.e.request(s, p.trigger, self(time.Now()))
-		if c.resume {
-			claim, err = p.e.store.Resume(ctx, id, req)
-		} else {
-			req.Quota = p.quota
-			if len(c.DueAbove) == 0 {
-				req.Queued = placed // with ancestors, the place is that of the last try
+	p.climb(ctx, c, climber{
+		request: func() store.ClaimRequest { return p.e.request(s, p.trigger, self(time.Now())) },
+		try: func(id string, _ bool) bool {
+			var err error
+			req := p.e.request(s, p.trigger, self(time.Now()))
+			if c.resume {
+				claim, err = p.e.store.Resume(ctx, id, req)
+			} else {
+				req.Quota = p.quota
+				if len(c.DueAbove) == 0 {
+					req.Queued = placed // with ancestors, the place is that of the last try
+				}
+				claim, err = p.e.store.Claim(ctx, id, req)
 			}
-			claim, err = p.e.store.Claim(ctx, id, req)
-		}
-		if err != nil {
+			if err != nil {
+				p.refused(ctx, id, c, err)
+				return false
+			}
+			taken = true
+			return true
+		},
+		blocked: func(id string, b store.Block) {
+			req := p.e.request(s, p.trigger, self(time.Now()))
+			req.Known = &b
+			_, err := p.e.store.Claim(ctx, id, req)
 			p.refused(ctx, id, c, err)
-			return false
-		}
-		taken = true
-		return true
-	}
-	p.climb(ctx, c, try)
+		},
+		together: s.Concurrency,
+	})
 	placed() // a resumed one first, so that an ancestor is decided knowing of it
 	p.looked()
 	if taken {
@@ -184,55 +191,12 @@ func (p *pass) handle(ctx context.Context, c candidate, placed func()) {
 	}
 }
 
-// climb tries a candidate and before it, topmost first, its due ancestors, each
-// once in a pass. It stops at the first one that is taken: the rest goes with
-// it.
-func (p *pass) climb(ctx context.Context, c candidate, try func(id string) (taken bool)) {
-	chain := append(append([]string(nil), c.DueAbove...), c.ID)
-	if c.resume {
-		chain = chain[len(chain)-1:]
-	}
-	for _, id := range chain {
-		t, first := p.trial(id)
-		if first {
-			if !p.over(ctx) {
-				t.taken = try(id)
-			}
-			close(t.decided)
-		}
-		// Whoever is deciding does not wait for anything below it.
-		<-t.decided
-		if t.taken || p.over(ctx) {
-			return
-		}
-	}
-}
-
-// trial returns the attempt on a tenant, and whether the caller has to make it.
-func (p *pass) trial(id string) (t *trial, first bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if t, ok := p.tried[id]; ok {
-		return t, false
-	}
-	t = &trial{decided: make(chan struct{})}
-	p.tried[id] = t
-	return t, true
-}
-
-// known reports whether the pass has tried a tenant already.
-func (p *pass) known(id string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	_, ok := p.tried[id]
-	return ok
-}
-
 // refused decides what the refusal of a claim means: a row, the end of the
 // pass, or nothing, when the tenant changed since it was listed.
 func (p *pass) refused(ctx context.Context, id string, c candidate, err error) {
 	var blocked *store.BlockedError
 	var gate *store.GateError
+	var full *store.SpaceError
 	switch {
 	case errors.As(err, &blocked):
 		date := c.At
@@ -244,6 +208,8 @@ func (p *pass) refused(ctx context.Context, id string, c candidate, err error) {
 		p.waits(id, date, blocked.Block)
 	case errors.As(err, &gate):
 		p.stop(gate.Gate)
+	case errors.As(err, &full):
+		p.stop(full.Gate())
 	case store.CodeOf(err) == store.Exhausted:
 		p.halt(ctx, err)
 	case store.CodeOf(err) == store.Internal:

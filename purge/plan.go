@@ -12,18 +12,18 @@ import (
 // error that a target has not made yet.
 //
 // Where a limit would halt the pass the plan ends too, with Gate set: what is
-// due beyond it is not listed. Under a gate that is closed already the result
-// is that of the pass.
+// due beyond it is not listed. Under a gate that is closed already, Gate and
+// Result are those of a pass now, and everything else says what a pass would do
+// if that gate were open; Report.Halt is the limit that would end it.
 //
 // Its error is that of the store or of ctx.
 func (e *Engine) Plan(ctx context.Context) (Report, error) {
 	p := e.newPass(TriggerPlan)
 	p.dry = true
-	claims, ok := p.open(ctx)
-	closed := p.gate != nil
-	if ok {
-		p.predict(ctx, claims)
-	}
+	p.open(ctx)
+	closed := p.gate
+	p.gate = nil
+	p.predict(ctx)
 	p.finished = time.Now()
 	if p.err != nil {
 		return Report{}, p.err
@@ -31,19 +31,29 @@ func (e *Engine) Plan(ctx context.Context) (Report, error) {
 	if p.interrupted {
 		return Report{}, store.Errorf(store.Unavailable, "plan: %w", context.Cause(ctx))
 	}
-	r := p.report()
-	if !closed {
+	if closed == nil {
+		r := p.report()
 		r.Result = ResultPlanned
+		return r, nil
 	}
+	halt := p.gate
+	p.gate = closed
+	r := p.report()
+	r.Halt = halt
 	return r, nil
 }
 
 // predict goes through the candidates one by one.
-func (p *pass) predict(ctx context.Context, claims bool) {
+func (p *pass) predict(ctx context.Context) {
 	s := p.e.settings.Load()
 	var ahead, beyond int64
 	below := map[string]string{} // ancestor -> descendant whose purge is resumed
-	for c, err := range p.e.candidates(ctx, p.started, claims) {
+	request := func() store.ClaimRequest {
+		req := p.e.request(s, p.trigger, self(p.started))
+		req.OpenGates = true
+		return req
+	}
+	for c, err := range p.e.candidates(ctx, p.started, true) {
 		if err != nil {
 			p.fail(ctx, err)
 			return
@@ -51,13 +61,21 @@ func (p *pass) predict(ctx context.Context, claims bool) {
 		if p.over(ctx) {
 			return
 		}
-		p.climb(ctx, c, func(id string) bool {
-			req := p.e.request(s, p.trigger, self(p.started))
+		blocked := func(id string, b store.Block) {
+			p.refused(ctx, id, c, &store.BlockedError{TenantID: id, Block: b})
+		}
+		try := func(id string, surveyed bool) bool {
+			by, waits := below[id]
+			if waits && surveyed { // it needs no other reason
+				blocked(id, store.Block{Reason: store.BlockPurging, By: by})
+				return false
+			}
+			req := request()
 			req.Quota, req.Ahead, req.BeyondAhead = p.quota, ahead, beyond
 			a, err := p.e.store.Assess(ctx, id, req)
 			if err == nil && !c.resume {
 				err = a.Refusal
-				if by, ok := below[id]; ok && err == nil {
+				if waits && err == nil {
 					err = &store.BlockedError{TenantID: id, Block: store.Block{Reason: store.BlockPurging, By: by}}
 				}
 			}
@@ -66,20 +84,25 @@ func (p *pass) predict(ctx context.Context, claims bool) {
 				return false
 			}
 			if c.resume {
-				p.ancestors(ctx, a.Tenant, func(above string) { below[above] = id })
+				p.ancestors(ctx, a.Tenant, below)
 			} else {
 				ahead += a.Tenants
 				beyond += a.Beyond
 			}
 			return p.foresee(ctx, s, a)
-		})
+		}
+		p.climb(ctx, c, climber{request: request, try: try, blocked: blocked})
 	}
 }
 
-// ancestors visits the ids of a tenant's ancestors, nearest first.
-func (p *pass) ancestors(ctx context.Context, t store.Tenant, visit func(id string)) {
-	for t.ParentID != "" && !p.over(ctx) {
-		visit(t.ParentID)
+// ancestors notes in below, for all ancestors of a tenant that is resumed, that
+// they wait for it. Among several they wait for the one with the smallest id.
+func (p *pass) ancestors(ctx context.Context, t store.Tenant, below map[string]string) {
+	for id := t.ID; t.ParentID != "" && !p.over(ctx); {
+		if by, is := below[t.ParentID]; is && by <= id {
+			return // and so do those above
+		}
+		below[t.ParentID] = id
 		above, err := p.e.store.Tenant(ctx, t.ParentID)
 		if err != nil {
 			p.fail(ctx, err)

@@ -12,6 +12,7 @@ const (
 	ResultHalted      Result = "halted"      // a limit was reached, now or before
 	ResultPaused      Result = "paused"      // a person paused purging
 	ResultImport      Result = "import"      // an import is not complete: nothing was claimed
+	ResultSpace       Result = "space"       // the disk has no room for what a purge writes
 	ResultInterrupted Result = "interrupted" // the context ended: the rest follows next time
 	ResultError       Result = "error"       // the store failed
 	ResultPlanned     Result = "planned"     // a dry run that no gate stops
@@ -19,7 +20,7 @@ const (
 
 // Results returns every result.
 func Results() []Result {
-	return []Result{ResultOK, ResultPartial, ResultHalted, ResultPaused, ResultImport, ResultInterrupted, ResultError, ResultPlanned}
+	return []Result{ResultOK, ResultPartial, ResultHalted, ResultPaused, ResultImport, ResultSpace, ResultInterrupted, ResultError, ResultPlanned}
 }
 
 // Outcome is what became of one tenant in a pass, or what a plan predicts.
@@ -40,8 +41,12 @@ type Report struct {
 	StartedAt  store.Timestamp `json:"startedAt"`
 	FinishedAt store.Timestamp `json:"finishedAt"`
 	Result     Result          `json:"result"`
-	// Gate is the gate that ended the pass; nil when none did.
+	// Gate is the gate that ended the pass; nil when none did. Of a plan it is
+	// also the gate that would keep a pass from doing what the plan lists.
 	Gate *store.Gate `json:"gate,omitempty"`
+	// Halt is set in a plan under a closed gate: the limit at which a pass would
+	// halt if the gate were open.
+	Halt *store.Gate `json:"halt,omitempty"`
 	// Tenants has a row for each tenant at the top of a purge and for each that
 	// is due and blocked, ordered by date, then id. It is never nil.
 	Tenants []Row  `json:"tenants"`

@@ -20,7 +20,7 @@ type ending struct {
 	err     error        // why the outcome is not deleted
 	next    time.Time    // when to try again; zero for the next pass
 	stopped bool         // the context ended
-	// broken is the error of a store that has failed.
+	// broken is the error of a store that has failed, or has no room.
 	broken error
 }
 
@@ -39,12 +39,19 @@ func (e *Engine) work(ctx context.Context, s *settings, c store.Claim, again boo
 	end := ending{outcome: OutcomeRetrying, tenant: c.Tenant, deleted: w.deleted, err: err}
 	var broken *storeError
 	var failed failures
+	var full *store.SpaceError
 	switch {
 	case err == nil:
 		end.outcome, end.receipt, end.deleted = OutcomeDeleted, receipt, receipt.Deleted
 	case errors.Is(err, errStopped):
 		end.stopped = true
 		end.keep(e.store.Yield(context.WithoutCancel(ctx), c.Token, time.Now()))
+	case errors.As(err, &full):
+		// No attempt is counted: it is not the tenant's trouble.
+		end.broken = full
+		if err := e.store.Yield(context.WithoutCancel(ctx), c.Token, time.Now()); err != nil && !errors.As(err, &full) {
+			end.keep(err)
+		}
 	case errors.As(err, &failed):
 		e.postpone(ctx, s, c, failed, failed.permanent(), &end)
 		for _, f := range failed {

@@ -6,6 +6,10 @@
 // scheduled instant that the process slept through, because the machine was
 // suspended or its clock was set, is made up for once, within a heartbeat.
 //
+// What was claimed does not wait for the schedule. When the next attempt on a
+// purge comes, when the lease of an owner that vanished ends, or when a person
+// retries what failed, a pass begins that resumes it and claims nothing new.
+//
 // # Guarantees kept here
 //
 //   - Passes never overlap. While one runs, at most one waits.

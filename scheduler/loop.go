@@ -39,6 +39,11 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	defer timer.Stop()
 	var pass <-chan error // of the pass that runs; nil while none does
 	for ctx.Err() == nil {
+		if pass == nil {
+			if err := s.findRetry(ctx); err != nil {
+				return err
+			}
+		}
 		timer.Reset(s.beat())
 		if pass == nil {
 			pass = s.startPass(ctx)
@@ -102,10 +107,14 @@ func (s *Scheduler) beat() time.Duration {
 	s.lastBeat = time.Now()
 	now := s.wall()
 	s.look(now)
-	if next := s.times.next; !next.IsZero() {
-		return min(s.heartbeat, next.Sub(now))
+	s.lookForRetry(now)
+	sleep := s.heartbeat
+	for _, next := range []time.Time{s.times.next, s.retries.at} {
+		if !next.IsZero() && next.After(now) {
+			sleep = min(sleep, next.Sub(now))
+		}
 	}
-	return s.heartbeat
+	return sleep
 }
 
 // look asks for a pass when a run of the schedule has come. The lock is held.

@@ -28,6 +28,12 @@ type statsFunc func(context.Context, time.Time) (store.Stats, error)
 
 func (f statsFunc) Stats(ctx context.Context, now time.Time) (store.Stats, error) { return f(ctx, now) }
 
+// NextAttempt knows of none.
+func (statsFunc) NextAttempt(context.Context, time.Time) (time.Time, error) { return time.Time{}, nil }
+
+// Gates are open.
+func (statsFunc) Gates(context.Context) (store.Gates, error) { return store.Gates{}, nil }
+
 // nothingDue is a Store in which nothing is due.
 func nothingDue() Store {
 	return statsFunc(func(context.Context, time.Time) (store.Stats, error) { return store.Stats{}, nil })

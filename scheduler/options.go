@@ -26,9 +26,12 @@ type Runner interface {
 	Run(ctx context.Context, trigger purge.Trigger) (purge.Report, error)
 }
 
-// Store tells whether something is due at the start; every store.Store does.
+// Store tells whether something is due at the start, and when a purge that was
+// claimed can be resumed; every store.Store does.
 type Store interface {
 	Stats(ctx context.Context, now time.Time) (store.Stats, error)
+	NextAttempt(ctx context.Context, after time.Time) (time.Time, error)
+	Gates(ctx context.Context) (store.Gates, error)
 }
 
 // Options are what a scheduler is made of. Runner, Store and Schedule are

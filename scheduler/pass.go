@@ -32,6 +32,7 @@ func (s *Scheduler) startPass(ctx context.Context) <-chan error {
 	}
 	p := &pass{ticket: s.waiting, began: s.wall()}
 	s.waiting, s.running, s.since = nil, p.ticket, p.began
+	s.retries.at = time.Time{}
 	ended := make(chan error, 1) // nobody is there after a drain that timed out
 	go func() {
 		defer func() { ended <- s.endPass(ctx, p, recover()) }()
@@ -48,6 +49,7 @@ func (s *Scheduler) endPass(ctx context.Context, p *pass, panicked any) error {
 	}
 	s.mu.Lock()
 	s.running = nil
+	s.retries.passed(p.began, s.wall(), resumes(p.report, p.err))
 	next := s.times.next
 	s.mu.Unlock()
 	p.ticket.resolve(p.report, p.err)

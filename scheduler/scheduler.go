@@ -35,6 +35,7 @@ type Scheduler struct {
 	mu       sync.Mutex
 	phase    phase
 	times    timetable
+	retries  retries
 	waiting  *Ticket // the pass that begins next
 	running  *Ticket // the pass that runs
 	since    time.Time
@@ -96,6 +97,10 @@ type Status struct {
 	// its end, and for a schedule without a next run.
 	NextRun  time.Time
 	Schedule string
+	// NextRetry is when a pass begins that only resumes what was claimed before,
+	// if none of another kind comes first; zero when there is nothing to resume,
+	// purging is stopped, or a pass runs.
+	NextRetry time.Time
 	// LastBeat is when the loop was last alive: it advances at least once a
 	// heartbeat, whether or not a pass runs, and not by anything but the loop.
 	// It is zero before Run. It has a monotonic reading: time.Since(LastBeat)
@@ -109,7 +114,7 @@ func (s *Scheduler) Status() Status {
 	defer s.mu.Unlock()
 	st := Status{Schedule: s.times.schedule.String(), LastBeat: s.lastBeat}
 	if s.phase == phaseRunning {
-		st.NextRun = s.times.next
+		st.NextRun, st.NextRetry = s.times.next, s.retries.at
 	}
 	if s.running != nil {
 		st.Running, st.Since, st.Trigger = true, s.since, s.running.trigger

@@ -15,7 +15,7 @@ var ErrStopped error = store.Errorf(store.Unavailable, "the scheduler has stoppe
 // Ticket stands for one pass: one that begins after the trigger that it was
 // given for. Triggers that share a pass share its ticket.
 type Ticket struct {
-	trigger purge.Trigger // the first one
+	trigger purge.Trigger // the first one; see queue
 	done    chan struct{} // closed once report and err are set
 	report  purge.Report
 	err     error
@@ -65,9 +65,13 @@ func (s *Scheduler) queue(trigger purge.Trigger) *Ticket {
 		t.resolve(purge.Report{}, ErrStopped)
 		return t
 	}
-	if s.waiting == nil {
+	switch {
+	case s.waiting == nil:
 		s.waiting = newTicket(trigger)
 		s.poke()
+	case s.waiting.trigger == purge.TriggerRetry:
+		// Whoever joins wants all that is due, and a retry leaves that out.
+		s.waiting.trigger = trigger
 	}
 	return s.waiting
 }

@@ -41,6 +41,15 @@ type ClaimRequest struct {
 	// when the claim is refused before that.
 	Queued func()
 
+	// Known, unless nil, is the block that [Store.Survey] found for the tenant a
+	// moment ago. Claim then refuses with it where it would look for a block,
+	// and does not read the subtree again. It can only refuse: a block that has
+	// ended since holds the tenant up until the next pass.
+	Known *Block
+	// OpenGates lets Assess decide as if every gate were open, for a plan of
+	// what follows once they are. Claim takes no notice of it.
+	OpenGates bool
+
 	// Immediate overrules the dates, for a deletion that a person asked for.
 	Immediate bool
 	// Version, when not 0, must be the record's; else the error is [Conflict].
@@ -76,7 +85,8 @@ type Claim struct {
 // Assessment is what a claim would decide.
 type Assessment struct {
 	Tenant Tenant
-	// Tenants counts the subtree, the top included.
+	// Tenants counts the subtree, the top included; with ClaimRequest.Known it
+	// and Counts are not filled.
 	Tenants int64
 	// Counts is what the store holds of the subtree; resources in other
 	// systems are not in it.

@@ -26,7 +26,7 @@ const (
 	Unauthenticated Code = "unauthenticated"
 	// Forbidden: the caller may not do this.
 	Forbidden Code = "forbidden"
-	// Exhausted: a limit is reached.
+	// Exhausted: a limit is reached, or the disk has no room.
 	Exhausted Code = "exhausted"
 	// Unavailable: it may work later; a gate is closed or the store cannot
 	// be written.
@@ -81,6 +81,10 @@ func CodeOf(err error) Code {
 	var g *GateError
 	if errors.As(err, &g) {
 		return Unavailable
+	}
+	var s *SpaceError
+	if errors.As(err, &s) {
+		return Exhausted
 	}
 	return Internal
 }

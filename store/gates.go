@@ -8,11 +8,14 @@ import (
 // GateReason is why nothing at all may be claimed.
 type GateReason string
 
-// The gates that are kept in the store.
+// The gates. All but GateSpace are kept in the store.
 const (
 	GatePaused GateReason = "paused"
 	GateHalted GateReason = "halted"
 	GateImport GateReason = "import"
+	// GateSpace: the disk has too little room to purge. Even a deletion is
+	// written before it frees anything. It opens by itself.
+	GateSpace GateReason = "space"
 )
 
 // Gate is a gate that is closed.
@@ -52,10 +55,13 @@ type Gates struct {
 	// pass; a claim uses up as many as it takes beyond a limit.
 	Allowance int64   `json:"allowance,omitempty"`
 	Import    *Import `json:"import,omitempty"`
+	// Space is set while the disk has too little room to purge. It is measured
+	// when the gates are read, and never kept.
+	Space *Space `json:"space,omitempty"`
 }
 
 // Closed returns the gates that are closed at now, the most serious first: a
-// halt, an import, a pause that has not ended.
+// halt, an import, a pause that has not ended, a disk without room.
 func (g *Gates) Closed(now time.Time) []Gate {
 	var closed []Gate
 	if g.Halt != nil {
@@ -66,6 +72,9 @@ func (g *Gates) Closed(now time.Time) []Gate {
 	}
 	if p := g.Pause; p != nil && (p.Until.IsZero() || now.Before(p.Until.Time)) {
 		closed = append(closed, Gate{GatePaused, p.Reason})
+	}
+	if g.Space != nil {
+		closed = append(closed, Gate{GateSpace, g.Space.String()})
 	}
 	return closed
 }

@@ -11,11 +11,11 @@ import (
 //
 // Every method returns an error with a [Code]. Beside those named at a method,
 // any may return [Unavailable] (the store is closed; [CheckClock] refuses the
-// instant of a change; its disk is full or it could not be written: the change
-// may or may not be there, and the store takes no more of them until it is
-// opened again), [Internal] (a defect or a corrupt
-// store) and, wrapped, the error of ctx. A context that ends while a change
-// waits for its turn withdraws it; one that ends later does not undo it.
+// instant of a change; it could not be written: the change may or may not be
+// there, and the store takes no more of them until it is opened again),
+// [Internal] (a defect or a corrupt store) and, wrapped, *[SpaceError] (nothing
+// was written) and the error of ctx. A context that ends while a change waits
+// for its turn withdraws it; one that ends later does not undo it.
 //
 // Methods that take an id return NotFound for one that was never used, and Gone
 // for a purged one.
@@ -45,10 +45,24 @@ type Store interface {
 	// whose next attempt has come and on which nobody works, ordered by the
 	// next attempt then id.
 	Resumable(ctx context.Context, now time.Time, after Cursor, limit int) ([]Candidate, error)
+	// NextAttempt returns the earliest instant after the given one at which a
+	// tenant becomes resumable by itself: its next attempt, or the end of the
+	// lease when somebody works on it and that is later. It is zero when there
+	// is none. Its cost grows with the purges whose next attempt is not later
+	// than the answer, not with what is kept.
+	NextAttempt(ctx context.Context, after time.Time) (time.Time, error)
 	// Assess returns what Claim would decide on the same request, and what
 	// the store holds of the subtree. It changes nothing. A refusal is in the
 	// assessment; the error is for a tenant that cannot be read.
 	Assess(ctx context.Context, id string, req ClaimRequest) (Assessment, error)
+
+	// Survey returns the blocks of all tenants below id that Claim would refuse
+	// to take at req.At because of one, by their ids. It reads the subtree once,
+	// where trying each of them would read a subtree each: of a deep tree that
+	// is a square. What else may refuse a claim (a gate, a limit, a date to
+	// come) is not looked at, except that tenants whose own date is to come are
+	// left out.
+	Survey(ctx context.Context, id string, req ClaimRequest) (map[string]Block, error)
 
 	// Claim takes a disabled tenant and its whole subtree, active descendants
 	// included, to purging, in one transaction. The first of these that
@@ -98,7 +112,7 @@ type Store interface {
 	// the midst of work. Errors: Conflict for a token that is not the newest.
 	Yield(ctx context.Context, tok Token, at time.Time) error
 
-	// Gates returns the persisted gates.
+	// Gates returns the persisted gates, and whether there is room on the disk.
 	Gates(ctx context.Context) (Gates, error)
 	// ChangeGates changes them and returns them as they are afterwards. Errors:
 	// those of the change.

@@ -44,8 +44,9 @@ from then on purger removes it for good, with its sub-tenants, OAuth clients, AP
 keys, credentials and users, and leaves a receipt.
 
 Exit codes: 0 ok, 1 failure, 2 usage or bad input, 3 some tenants of a pass
-failed, 69 the daemon has the store and does not answer, 75 try again (paused,
-halted, busy, a second person is wanted), 78 configuration.`,
+failed, 65 the daemon cannot use its store as it is, 69 the daemon has the store
+and does not answer, 75 try again (paused, halted, busy, a second person is
+wanted), 78 configuration.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	})
@@ -66,7 +67,7 @@ halted, busy, a second person is wanted), 78 configuration.`,
 		newRun(a), newPlan(a), newPause(a), newResume(a), newApproval(a),
 		newTenant(a), newImport(a), newExport(a),
 		newReceipt(a), newAudit(a), newToken(a),
-		newStore(a), newConfig(a), newVersion(a),
+		newStore(a), newConfig(a), newVersion(a), newMan(a),
 	)
 	return root
 }

@@ -31,10 +31,14 @@ var arrows = map[string][]string{
 	"cmd/internal/config": {"scheduler", "purge", "purge/client", "metrics", "store"},
 	"cmd/internal/api":    {"scheduler", "purge", "purge/client", "metrics", "store", "store/ndjson"},
 	"cmd/purger":          {"cmd/internal/*", "scheduler", "purge", "purge/*", "metrics", "store", "store/*"},
+	"cmd/purger/disktest": {}, // tests alone
+	"cmd/purger/killtest": {}, // tests alone
+	"deploy/nginx":        {}, // tests alone
+	"deploy/prometheus":   {}, // tests alone
 }
 
 // rank orders the layers; a test imports nothing of a higher one.
-var rank = []string{"store", "metrics", "purge", "scheduler", "cmd/internal", "cmd/purger"}
+var rank = []string{"store", "metrics", "purge", "scheduler", "cmd/internal", "cmd/purger", "deploy"}
 
 // suites are the tests, and the packages that hold conformance suites for them.
 var suites = []string{"test", "store/storetest", "purge/targettest"}

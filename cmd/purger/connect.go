@@ -48,6 +48,9 @@ type session struct {
 	// local says that this process serves it, on a store that it has opened.
 	local bool
 	close func() error
+	// discard takes back a store that was made for a call that then failed. It
+	// may be nil.
+	discard func() error
 }
 
 // Close ends the session; a local one closes the store.
@@ -69,6 +72,9 @@ func (a *app) do(cmd *cobra.Command, missing whenMissing, f func(context.Context
 		return stopped(ctx, err)
 	}
 	err = waits(f(ctx, s))
+	if err != nil && s.discard != nil {
+		err = errors.Join(err, s.discard())
+	}
 	return errors.Join(stopped(ctx, err), s.Close())
 }
 
@@ -180,7 +186,7 @@ func (a *app) openLocal(ctx context.Context, cfg config.Config, missing whenMiss
 		Version: readBuildInfo().Version, Logger: logger,
 		Approvals: func() api.Approvals { return api.Approvals(cfg.API.Approvals) },
 	})
-	return &session{Client: c, local: true, close: func() error {
+	return &session{Client: c, local: true, discard: st.Discard, close: func() error {
 		return errors.Join(st.Close(), remove())
 	}}, nil
 }

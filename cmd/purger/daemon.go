@@ -16,6 +16,7 @@ import (
 	"github.com/tenantpurge/purger/purge"
 	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/scheduler"
+	"github.com/tenantpurge/purger/store"
 	"github.com/tenantpurge/purger/store/boltstore"
 )
 
@@ -68,14 +69,22 @@ func (d *daemon) openStore(ctx context.Context) error {
 	o.LockTimeout = lockTimeout
 	st, err := boltstore.Open(ctx, o)
 	if err != nil {
-		return err
+		return unusable(err)
 	}
 	d.store = st
 	d.stop.push("store", closeBound, func(context.Context) error { return st.Close() })
-	if err := rememberConfig(cfg.DataDir, d.app.configFile); err != nil {
-		return fmt.Errorf("note the configuration for commands without the daemon: %w", err)
-	}
 	return nil
+}
+
+// unusable gives the error of a store that is foreign, damaged or out of reach an
+// exit code of its own: other than a lock or a full disk, that does not pass by
+// itself, and to start again would only read the file again.
+func unusable(err error) error {
+	switch store.CodeOf(err) {
+	case store.Precondition, store.Internal:
+		return &exitError{code: exitStore, err: err}
+	}
+	return err
 }
 
 // buildEngine makes everything that passes need, and what watches them.

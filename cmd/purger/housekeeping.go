@@ -43,26 +43,46 @@ func (d *daemon) report(ctx context.Context) {
 func (d *daemon) tellStatus(ctx context.Context) {
 	tick := time.NewTicker(statusPeriod)
 	defer tick.Stop()
-	for {
+	for ended := false; ; {
 		stats, err := d.store.Stats(ctx, time.Now())
 		if err != nil {
 			d.notify.status("the store cannot be read: %v", err)
 		} else {
-			d.notify.status("%s", statusLine(stats, d.scheduler.Status().NextRun))
+			s := d.scheduler.Status()
+			line := statusLine(stats, s.NextRun, s.NextRetry)
+			if s.Running && !ended { // the one that has just ended may still count as running
+				line = purgingText(s.Since, s.Trigger) + ": " + line
+			}
+			d.notify.status("%s", line+d.closedText(ctx))
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			ended = false
 		case <-d.passes.ended:
+			ended = true
 		}
 		d.forget(ctx)
 		d.compactInTime(ctx)
 	}
 }
 
+// closedText says which gate is closed, "" for none.
+func (d *daemon) closedText(ctx context.Context) string {
+	gates, err := d.store.Gates(ctx)
+	if err != nil {
+		return "" // whoever works with the store will tell
+	}
+	closed := gates.Closed(time.Now())
+	if len(closed) == 0 {
+		return ""
+	}
+	return "; purging is stopped: " + gateText(closed[0])
+}
+
 // statusLine sums up the daemon in a line.
-func statusLine(s store.Stats, next time.Time) string {
+func statusLine(s store.Stats, next, retry time.Time) string {
 	var kept, blocked int64
 	for status, n := range s.Tenants {
 		if status != store.StatusDeleted {
@@ -76,6 +96,9 @@ func statusLine(s store.Stats, next time.Time) string {
 		number(s.Tenants[store.StatusFailed]) + " failed, " + number(s.Tenants[store.StatusDeleted]) + " purged"
 	if !next.IsZero() {
 		line += "; next pass " + timeText(next)
+	}
+	if !retry.IsZero() {
+		line += "; next retry " + timeText(retry)
 	}
 	return line
 }

@@ -36,10 +36,10 @@ func TestStatusLine_SumsUpTheStore(t *testing.T) {
 		Blocked: map[store.BlockReason]int64{store.BlockHold: 2, store.BlockProtected: 1}, Due: 4,
 	}
 	next := time.Date(2026, 11, 22, 12, 5, 0, 0, time.UTC)
-	if got, want := statusLine(s, next), "1,201 tenants, 4 due, 3 blocked, 1 failed, 7 purged; next pass 2026-11-22T12:05:00.000Z"; got != want {
+	if got, want := statusLine(s, next, next.Add(-time.Minute)), "1,201 tenants, 4 due, 3 blocked, 1 failed, 7 purged; next pass 2026-11-22T12:05:00.000Z; next retry 2026-11-22T12:04:00.000Z"; got != want {
 		t.Errorf("%q; want %q", got, want)
 	}
-	if got := statusLine(store.Stats{}, time.Time{}); got != "0 tenants, 0 due, 0 blocked, 0 failed, 0 purged" {
+	if got := statusLine(store.Stats{}, time.Time{}, time.Time{}); got != "0 tenants, 0 due, 0 blocked, 0 failed, 0 purged" {
 		t.Errorf("%q", got)
 	}
 }

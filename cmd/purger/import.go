@@ -49,7 +49,7 @@ no store yet, one is made.`,
 			if err != nil {
 				return importError(name, err)
 			}
-			if err := output.write(a.stdout, s, func(t *table) { importTable(t, s, o.DryRun) }); err != nil {
+			if err := output.write(a.stdout, s, func(t *table) { importTable(t, name, s, o.DryRun) }); err != nil {
 				return err
 			}
 			if !s.Complete && !o.DryRun {
@@ -111,13 +111,19 @@ func (e importFailure) Error() string { return e.text }
 func (e importFailure) Unwrap() error { return e.cause }
 
 // importTable renders the summary of an import.
-func importTable(t *table, s client.ImportSummary, dryRun bool) {
+func importTable(t *table, name string, s client.ImportSummary, dryRun bool) {
 	t.row("", "NEW", "UNCHANGED", "CONFLICTS", "SKIPPED")
 	for _, r := range []struct {
 		name string
 		n    client.Tally
 	}{{"tenants", s.Tenants}, {"resources", s.Resources}} {
 		t.row(r.name, number(r.n.New), number(r.n.Unchanged), number(r.n.Conflict), number(r.n.Skipped))
+	}
+	for _, c := range s.Conflicts {
+		t.text("%s:%d: %s: %s", name, c.Line, c.ID, c.Message)
+	}
+	if more := s.Tenants.Conflict + s.Resources.Conflict - int64(len(s.Conflicts)); more > 0 {
+		t.text("%s: and %s", name, plural(more, "more conflict"))
 	}
 	if dryRun {
 		t.text("%s checked; nothing was written.", plural(s.Lines, "line"))

@@ -10,18 +10,28 @@ import (
 	"github.com/tenantpurge/purger/purge/client"
 )
 
-// importFirst imports the file of --import before anything is purged. Running
-// again with the same file goes on where an interrupted import was, and changes
-// nothing after a complete one; what people have changed since is kept.
+// importFirst imports the file of --import before anything is purged. A file
+// that is refused leaves no store where there was none.
 func (d *daemon) importFirst(ctx context.Context) error {
 	if d.flags.importFile == "" {
 		return nil
 	}
+	if err := d.importFile(ctx); err != nil {
+		return errors.Join(err, d.store.Discard())
+	}
+	return nil
+}
+
+// importFile imports the file. Running again with the same one goes on where an
+// interrupted import was, and changes nothing after a complete one; what people
+// have changed since is kept.
+func (d *daemon) importFile(ctx context.Context) error {
 	name, in, err := d.app.openInput(d.flags.importFile)
 	if err != nil {
 		return err
 	}
 	defer in.Close() // it was only read
+	d.notify.status("importing %s", name)
 	began := time.Now()
 	o := d.apiOptions()
 	o.Logger = nil // nobody has asked for anything

@@ -18,22 +18,37 @@ import (
 // a line.
 func newLogger(l config.Log, w io.Writer) (*zap.Logger, zap.AtomicLevel) {
 	level := zap.NewAtomicLevelAt(zapLevel(l.Level))
+	out := zapcore.Lock(zapcore.AddSync(w))
+	if toJournal(w) {
+		return zap.New(newJournalCore(l, level, out)), level
+	}
+	encoder := zapcore.NewJSONEncoder(encoderConfig())
+	if console(l, w) {
+		encoder = consoleEncoder(encoderConfig())
+	}
+	return zap.New(zapcore.NewCore(encoder, out, level)), level
+}
+
+// encoderConfig returns what both forms have in common.
+func encoderConfig() zapcore.EncoderConfig {
 	enc := zap.NewProductionEncoderConfig()
 	enc.TimeKey = "time"
 	enc.EncodeTime = encodeTime
 	enc.EncodeDuration = zapcore.StringDurationEncoder
-	encoder := zapcore.NewJSONEncoder(enc)
-	if console(l, w) {
-		enc.EncodeLevel = zapcore.CapitalLevelEncoder
-		enc.ConsoleSeparator = "  "
-		encoder = zapcore.NewConsoleEncoder(enc)
-	}
-	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), level)), level
+	return enc
 }
 
-// console reports whether the log on w is for a person.
+// consoleEncoder returns the form for people.
+func consoleEncoder(enc zapcore.EncoderConfig) zapcore.Encoder {
+	enc.EncodeLevel = zapcore.CapitalLevelEncoder
+	enc.ConsoleSeparator = "  "
+	return zapcore.NewConsoleEncoder(enc)
+}
+
+// console reports whether the log on w is for a person who sits before it. The
+// journal is not: who reads it later wants records.
 func console(l config.Log, w io.Writer) bool {
-	return l.Format == "console" || l.Format == "auto" && terminal(w)
+	return !toJournal(w) && (l.Format == "console" || l.Format == "auto" && terminal(w))
 }
 
 // zapLevel returns the level that a valid configuration names.

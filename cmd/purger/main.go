@@ -53,7 +53,7 @@ func run(ctx context.Context, sigs *signals, args []string, stdin io.Reader, std
 	if err == nil {
 		return exitOK
 	}
-	explain(stderr, cmd, err)
+	explain(forErrors(stderr), cmd, err)
 	return exitCode(err)
 }
 

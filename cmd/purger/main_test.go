@@ -8,7 +8,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"purger": main})
+	testscript.Main(m, map[string]func(){"purger": main, "journal-records": writeJournalRecords})
 }
 
 // TestScripts runs every script of testdata/script against the real main.

@@ -5,11 +5,11 @@ import (
 	"time"
 
 	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/store"
 )
 
 // passTable renders a pass, or a plan of one.
 func passTable(t *table, r purge.Report) {
-	plan := r.Trigger == purge.TriggerPlan
 	if len(r.Tenants) > 0 {
 		t.row(append(append([]string{"TENANT", "OUTCOME", "DATE"}, countHeads()...), "WHY")...)
 		for _, row := range r.Tenants {
@@ -20,17 +20,38 @@ func passTable(t *table, r purge.Report) {
 	if r.Omitted > 0 {
 		t.text("%s blocked are not shown.", plural(r.Omitted, "more tenant"))
 	}
+	if r.Trigger == purge.TriggerPlan {
+		planText(t, r)
+		return
+	}
 	if r.Gate != nil {
 		t.text("Purging is stopped: %s.", gateText(*r.Gate))
-	}
-	if plan {
-		t.text("A pass would purge %s.", purgedText(r.Totals))
-		return
 	}
 	t.text("Pass %s: purged %s, in %s.", r.Result, purgedText(r.Totals), tookText(r.StartedAt.Time, r.FinishedAt.Time))
 	if r.Error != "" {
 		t.text("Error: %s", r.Error)
 	}
+}
+
+// planText renders what a plan comes to. Under a closed gate that is what
+// follows once it is open.
+func planText(t *table, r purge.Report) {
+	then := func(g *store.Gate) string {
+		if g == nil {
+			return ""
+		}
+		return ", and then stop: " + gateText(*g)
+	}
+	if r.Result == purge.ResultPlanned {
+		t.text("A pass would purge %s%s.", purgedText(r.Totals), then(r.Gate))
+		return
+	}
+	t.text("Purging is stopped: %s.", gateText(*r.Gate))
+	now := "purge nothing"
+	if r.Gate.Reason == store.GateImport {
+		now = "only go on with what was begun"
+	}
+	t.text("A pass now would %s. Once purging goes on, it would purge %s%s.", now, purgedText(r.Totals), then(r.Halt))
 }
 
 // purgedText says how much a pass has purged.
@@ -75,7 +96,7 @@ func passError(r purge.Report) error {
 		return nil
 	case purge.ResultPartial:
 		return &exitError{code: exitSomeFailed}
-	case purge.ResultPaused, purge.ResultHalted, purge.ResultImport, purge.ResultInterrupted:
+	case purge.ResultPaused, purge.ResultHalted, purge.ResultImport, purge.ResultSpace, purge.ResultInterrupted:
 		return &exitError{code: exitTryAgain}
 	}
 	return &exitError{code: exitFailure, err: fmt.Errorf("the pass ended with %q: %s", r.Result, r.Error)}

@@ -12,7 +12,10 @@ func newPlan(a *app) *cobra.Command {
 		Use: "plan", Short: "Say what a pass would do now, and change nothing", GroupID: groupPurging,
 		Long: `plan walks through everything that is due by the code of a pass and says tenant by
 tenant what a pass would do: what it would delete, and which tenants wait, for
-whom and until when. It changes nothing.`,
+whom and until when. It changes nothing.
+
+While purging is paused, halted or stopped by an incomplete import it says so, and
+lists what the first pass after that would do.`,
 		Args: arguments(),
 	}
 	output := outputFlag(cmd)

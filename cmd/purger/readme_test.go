@@ -23,9 +23,9 @@ type readmeBlock struct {
 	//	"fails N"     run it; it must end with exit code N
 	//	"background"  start it, wait for the output, and go on; at the end it is
 	//	              interrupted and must succeed
-	//	"elsewhere"   it runs this very test, or is run by deploy/systemd/test.sh
-	//	              under a real systemd: only its syntax and the paths in it
-	//	              are checked
+	//	"elsewhere X" it runs this very test, or is run under the name X by the
+	//	              tests of deploy/systemd and deploy/packaging under a real
+	//	              systemd: only its syntax and the paths in it are checked
 	mark string
 	text string
 }

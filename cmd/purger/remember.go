@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,8 +18,18 @@ import (
 // the daemon protects, whenever the daemon is down.
 const rememberedName = "served-with"
 
+// remember notes the configuration for commands without the daemon.
+func (d *daemon) remember(context.Context) error {
+	if err := rememberConfig(d.settings.get().DataDir, d.app.configFile); err != nil {
+		return fmt.Errorf("note the configuration for commands without the daemon: %w", err)
+	}
+	return nil
+}
+
 // rememberConfig notes the configuration file that a daemon serves dir with, ""
-// for none.
+// for none. It survives a power failure: a note that was lost would lift the
+// protection. One that is there already is left alone, so that a daemon starts
+// on a full disk.
 func rememberConfig(dir, configFile string) error {
 	if configFile != "" {
 		abs, err := filepath.Abs(configFile)
@@ -27,11 +39,14 @@ func rememberConfig(dir, configFile string) error {
 		configFile = abs
 	}
 	path := filepath.Join(dir, rememberedName)
-	tmp := path + ".new"
-	if err := os.WriteFile(tmp, []byte(configFile+"\n"), 0o600); err != nil {
-		return err
+	note := configFile + "\n"
+	if b, err := os.ReadFile(path); err == nil && string(b) == note {
+		return nil
 	}
-	return os.Rename(tmp, path)
+	return writeFile(path, true, func(w io.Writer) error {
+		_, err := io.WriteString(w, note)
+		return err
+	})
 }
 
 // remembered returns the configuration for a command without --config: that of
@@ -43,7 +58,7 @@ func remembered(cfg config.Config) (config.Config, error) {
 	case errors.Is(err, fs.ErrNotExist) || err == nil && path == "":
 		return cfg, nil
 	case err != nil:
-		return cfg, err
+		return cfg, fmt.Errorf("look for the configuration of the daemon: %w; want a data directory that can be read", err)
 	}
 	loaded, err := config.Load(path)
 	if err != nil {

@@ -6,13 +6,15 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/tenantpurge/purger/purge"
 	"github.com/tenantpurge/purger/store"
 )
 
 // reportRows is how many tenants of a plan are logged.
 const reportRows = 100
 
-// logPlan logs the state of every gate and what a pass would do now.
+// logPlan logs the state of every gate and what a pass would do now, or once
+// the gates that are closed are open: "stopped" tells.
 func (d *daemon) logPlan(ctx context.Context) {
 	log := d.logger.Named("report")
 	gates, err := d.store.Gates(ctx)
@@ -24,7 +26,7 @@ func (d *daemon) logPlan(ctx context.Context) {
 	for _, g := range gates.Closed(time.Now()) {
 		closed[g.Reason] = g
 	}
-	for _, reason := range []store.GateReason{store.GatePaused, store.GateHalted, store.GateImport} {
+	for _, reason := range []store.GateReason{store.GatePaused, store.GateHalted, store.GateImport, store.GateSpace} {
 		g, is := closed[reason]
 		log.Info("gate", zap.String("gate", string(reason)), zap.Bool("closed", is), zap.String("detail", g.Detail))
 	}
@@ -37,9 +39,9 @@ func (d *daemon) logPlan(ctx context.Context) {
 		return
 	}
 	s := d.scheduler.Status()
-	log.Info("plan", zap.String("result", string(r.Result)), zap.Int64("tenants", r.Totals.Tenants),
+	log.Info("plan", zap.String("result", string(r.Result)), zap.Bool("stopped", r.Result != purge.ResultPlanned), zap.Int64("tenants", r.Totals.Tenants),
 		zap.Any("resources", r.Totals.Counts), zap.Int("rows", len(r.Tenants)), zap.Int64("omitted", r.Omitted),
-		zap.Bool("running", s.Running), zap.Time("next_run", s.NextRun), zap.String("schedule", s.Schedule))
+		zap.Bool("running", s.Running), zap.Time("next_run", s.NextRun), zap.Time("next_retry", s.NextRetry), zap.String("schedule", s.Schedule))
 	for i, row := range r.Tenants {
 		if i == reportRows {
 			log.Info("plan: the rest is not logged", zap.Int("tenants", len(r.Tenants)-reportRows))

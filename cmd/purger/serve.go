@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -59,17 +61,20 @@ func (a *app) serve(ctx context.Context, f serveFlags) (err error) {
 		zap.Int("pid", os.Getpid()), zap.String("data_dir", cfg.DataDir), zap.String("config", a.configFile))
 	defer func() {
 		d.notify.stopping()
+		d.notify.status("ending the running batch; what is left goes on at the next start")
 		err = errors.Join(err, d.stop.unwind())
 		switch {
 		case err == nil:
 			d.logger.Info("purger ends")
-		case !console(cfg.Log, a.stderr):
-			// A person reads the error as text, which follows; a machine does not.
+		case !console(cfg.Log, a.stderr) && !toJournal(a.stderr):
+			// A person and the journal get the error as text, which follows; a
+			// machine does not read that.
 			d.logger.Error("purger ends with an error", zap.Error(err))
 		}
 	}()
+	d.notify.status("opening the store in %s", cfg.DataDir)
 	for _, step := range []func(context.Context) error{
-		d.openStore, d.buildEngine, d.importFirst, d.openGate, d.serveSocket, d.serveWeb, d.allowDeletions, d.startScheduler,
+		d.openStore, d.buildEngine, d.importFirst, d.remember, d.openGate, d.serveSocket, d.serveWeb, d.allowDeletions, d.startScheduler,
 	} {
 		err := step(ctx)
 		if ctx.Err() != nil {
@@ -86,6 +91,16 @@ func (a *app) serve(ctx context.Context, f serveFlags) (err error) {
 	return d.loop(ctx)
 }
 
+// storeFailure returns why the daemon leaves when a write has failed, nil while
+// none has.
+func (d *daemon) storeFailure() error {
+	err := d.store.Failure()
+	if err == nil {
+		return nil
+	}
+	return &exitError{code: exitFailure, err: fmt.Errorf("the store has failed: %w; start purger anew", err)}
+}
+
 // loop does what signals ask for until ctx ends or a part of the daemon fails.
 func (d *daemon) loop(ctx context.Context) error {
 	for {
@@ -94,9 +109,10 @@ func (d *daemon) loop(ctx context.Context) error {
 			d.logger.Info("draining", zap.String("reason", context.Cause(ctx).Error()))
 			return nil
 		case err := <-d.failed:
-			return err
+			// Whoever found out first that the store has failed.
+			return cmp.Or(d.storeFailure(), err)
 		case <-d.store.Failed():
-			return errors.New("the store has failed and must be opened again: start purger anew")
+			return d.storeFailure()
 		case <-d.app.signals.reload:
 			// What is wrong with the configuration is logged there, and nothing
 			// has changed.

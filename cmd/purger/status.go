@@ -60,6 +60,7 @@ func statusTable(t *table, s client.Status) {
 		}
 		t.field("next pass", fmt.Sprintf("%s (%s)", next, s.Schedule))
 	}
+	t.field("next retry", timeText(s.NextRetry.Time))
 	statsFields(t, s.Stats)
 }
 

@@ -27,11 +27,17 @@ type summarizer struct {
 // show writes the summary of a pass. waiting are tenants whose date has not
 // come, the first few of them; stats may be nil.
 func (s *summarizer) show(r purge.Report, waiting []store.Tenant, stats *store.Stats) error {
+	retry := r.Trigger == purge.TriggerRetry
+	if retry { // it looks only at what was claimed before
+		waiting = nil
+	}
 	body := summaryBody(r, waiting, stats)
 	if body == "" || body == s.last && r.Totals.Tenants == 0 {
 		return nil
 	}
-	s.last = body
+	if !retry {
+		s.last = body
+	}
 	_, err := fmt.Fprintf(s.w, "\nPass %s (%s, %s): purged %s.\n%s\n", r.Result, r.Trigger,
 		tookText(r.StartedAt.Time, r.FinishedAt.Time), purgedText(r.Totals), body)
 	return err

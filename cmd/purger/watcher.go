@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -16,6 +17,7 @@ type passWatcher struct {
 	engine *purge.Engine
 	store  store.Store
 	logger *zap.Logger
+	notify notifier
 	// summary is nil when nobody sits before the log.
 	summary *summarizer
 	// ended takes a mark after each pass; it holds one.
@@ -24,7 +26,7 @@ type passWatcher struct {
 
 // newPassWatcher returns the watcher of a daemon whose log is set up.
 func newPassWatcher(d *daemon) *passWatcher {
-	w := &passWatcher{engine: d.engine, store: d.store, logger: d.logger, ended: make(chan struct{}, 1)}
+	w := &passWatcher{engine: d.engine, store: d.store, logger: d.logger, notify: d.notify, ended: make(chan struct{}, 1)}
 	if console(d.settings.get().Log, d.app.stderr) {
 		w.summary = &summarizer{w: d.app.stdout}
 	}
@@ -33,16 +35,24 @@ func newPassWatcher(d *daemon) *passWatcher {
 
 // Run implements scheduler.Runner.
 func (w *passWatcher) Run(ctx context.Context, trigger purge.Trigger) (purge.Report, error) {
+	w.notify.status("%s", purgingText(time.Now(), trigger))
+	defer func() {
+		select {
+		case w.ended <- struct{}{}:
+		default: // one mark stands for all
+		}
+	}()
 	r, err := w.engine.Run(ctx, trigger)
 	if err != nil {
 		return r, err
 	}
 	w.tell(context.WithoutCancel(ctx), r)
-	select {
-	case w.ended <- struct{}{}:
-	default: // one mark stands for all
-	}
 	return r, nil
+}
+
+// purgingText says that a pass runs, for the status line.
+func purgingText(since time.Time, trigger purge.Trigger) string {
+	return fmt.Sprintf("purging since %s (%s)", timeText(since), trigger)
 }
 
 // tell shows a person how the pass ended.

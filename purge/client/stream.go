@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -127,29 +126,27 @@ func (c *Client) Import(ctx context.Context, r io.Reader, o ImportOptions, progr
 		return ImportSummary{}, cmp.Or(src.err(), err)
 	}
 	defer res.Body.Close()
-	sum, err := readImport(res.Body, progress)
-	if errors.Is(err, errCut) {
-		err = cmp.Or(src.err(), cutOff(ctx, http.MethodPost, "/import", err))
+	sum, refusal, cut := readImport(res.Body, progress)
+	if cut != nil {
+		return sum, cmp.Or(src.err(), cutOff(ctx, http.MethodPost, "/import", cut))
 	}
-	return sum, err
+	return sum, refusal
 }
 
-// errCut marks an import's answer that ended before its last event.
-var errCut = errors.New("the answer was cut off")
-
-// readImport reads events up to the summary or the error.
-func readImport(body io.Reader, progress func(ImportProgress)) (ImportSummary, error) {
+// readImport reads events up to the summary or the error. cut is what ended an
+// answer before that.
+func readImport(body io.Reader, progress func(ImportProgress)) (sum ImportSummary, refusal, cut error) {
 	dec := json.NewDecoder(bufio.NewReader(body))
 	for {
 		var e ImportEvent
 		if err := dec.Decode(&e); err != nil {
-			return ImportSummary{}, errors.Join(errCut, err)
+			return sum, nil, err
 		}
 		switch {
 		case e.Summary != nil:
-			return *e.Summary, nil
+			return *e.Summary, nil, nil
 		case e.Error != nil:
-			return ImportSummary{}, e.Error.importErr()
+			return sum, e.Error.importErr(), nil
 		case e.Progress != nil && progress != nil:
 			progress(*e.Progress)
 		}

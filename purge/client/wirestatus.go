@@ -13,10 +13,13 @@ type Status struct {
 	Running  *Running        `json:"running"`  // null: no pass runs
 	NextRun  store.Timestamp `json:"nextRun"`  // "" without a scheduler
 	Schedule string          `json:"schedule"` // "" without a scheduler
-	Gates    store.Gates     `json:"gates"`
-	Closed   []store.Gate    `json:"closed"` // never null
-	Stats    Stats           `json:"stats"`
-	LastRun  *store.Run      `json:"lastRun"` // null: none is on record
+	// NextRetry is when a pass begins for what was claimed before; absent when
+	// nothing is to be resumed.
+	NextRetry store.Timestamp `json:"nextRetry,omitzero"`
+	Gates     store.Gates     `json:"gates"`
+	Closed    []store.Gate    `json:"closed"` // never null
+	Stats     Stats           `json:"stats"`
+	LastRun   *store.Run      `json:"lastRun"` // null: none is on record
 }
 
 // Running tells of the pass that runs.

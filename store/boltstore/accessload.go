@@ -46,9 +46,9 @@ func (s *Store) loadAccess(ctx context.Context, page int) error {
 	if err != nil {
 		return err
 	}
-	err = s.readTrees(ctx, x, page)
+	err = s.loadTrees(ctx, x, page)
 	if err == nil && tombstones > 0 {
-		err = s.readTombstones(ctx, x, page)
+		err = s.loadTombstones(ctx, x, page)
 	}
 	if err == nil {
 		// On the writer's goroutine, so that Close comes after it.
@@ -85,9 +85,9 @@ type accessRow struct {
 	host        string
 }
 
-// readTrees reads every record, in the order of trees and ordinals, in which
+// loadTrees reads every record, in the order of trees and ordinals, in which
 // parents come before their children.
-func (s *Store) readTrees(ctx context.Context, x *accessIndex, page int) error {
+func (s *Store) loadTrees(ctx context.Context, x *accessIndex, page int) error {
 	p := accessRead{page: page}
 	at, ord := uint64(0), uint32(0) // what is next
 	for more := true; more; {
@@ -177,8 +177,8 @@ func (p *accessRead) addTo(x *accessIndex) error {
 	return nil
 }
 
-// readTombstones reads the ids of what was purged.
-func (s *Store) readTombstones(ctx context.Context, x *accessIndex, page int) error {
+// loadTombstones reads the ids of what was purged.
+func (s *Store) loadTombstones(ctx context.Context, x *accessIndex, page int) error {
 	deleted := statusCode(store.StatusDeleted)
 	var p accessRead
 	var after []byte

@@ -58,8 +58,13 @@ type Store struct {
 	// goroutine, and for writing while compaction replaces it.
 	dbMu sync.RWMutex
 	db   *bolt.DB
+	// pageSize is that of db, in bytes, known without a look at a file that may
+	// have been cut.
+	pageSize int64
+
 	path string      // of the file
 	held os.FileInfo // the file behind db; the writer's goroutine alone uses it
+	made made        // by Open
 
 	queueMu  sync.Mutex
 	queue    [numClasses][]*op
@@ -67,13 +72,12 @@ type Store struct {
 	closing  bool
 	wake     chan struct{} // buffered(1)
 	loopDone chan struct{}
-	// lastForeground is when the writer last ran a change of a person.
-	lastForeground time.Time
-	closed         sync.Once
-	closeErr       error
-	failOnce       sync.Once
-	failedCh       chan struct{} // closed once failed is set
-	failed         error
+	pace     pace // the writer's goroutine alone uses it
+	closed   sync.Once
+	closeErr error
+	failOnce sync.Once
+	failedCh chan struct{} // closed once failed is set
+	failed   error
 
 	// memMu guards what follows: the committed state in memory. The writer's
 	// goroutine alone changes it, and reads it without the lock.
@@ -81,6 +85,7 @@ type Store struct {
 	totals   totals
 	head     store.AuditRef
 	gates    store.Gates
+	gatesNow atomic.Pointer[store.Gates] // a copy, for who does not hold memMu
 	erased   time.Time
 	dueCount dueCount
 	window   window
@@ -92,6 +97,13 @@ type Store struct {
 	accessMu    sync.Mutex // held by LoadAccess
 
 	session [8]byte // of this Open: calls that began in another one never end
+	// freeSpace is the function of that name but in tests.
+	freeSpace func(dir string) (int64, error)
+
+	ahead   ahead
+	erasing erasures
+	// longestTx is the longest write transaction since it was asked for.
+	longestTx atomic.Int64
 
 	// fenceAtOpen is the newest fence of earlier owners, whose leases are over.
 	fenceAtOpen uint64
@@ -150,9 +162,11 @@ func (s *Store) Close() error {
 		}
 		<-s.loopDone
 		s.accessReady.Store(nil)
+		s.ahead.end()
 		s.dbMu.Lock()
 		defer s.dbMu.Unlock()
-		if s.failure() == nil {
+		// Without room the next Open has to look for the free pages.
+		if s.failure() == nil && s.short(s.db, leastRoom) == nil {
 			s.closeErr = s.guarded(func() error { return syncFreelist(s.db) })
 		}
 		if err := s.closeBolt(); err != nil && s.closeErr == nil {

@@ -96,6 +96,7 @@ func (s *Store) Postpone(ctx context.Context, tok store.Token, f store.Failure) 
 	if err != nil {
 		return store.Tenant{}, err
 	}
+	s.erasing.end(tok)
 	return after, nil
 }
 
@@ -114,7 +115,7 @@ func clipError(s string) string {
 
 // Yield implements [store.Store].
 func (s *Store) Yield(ctx context.Context, tok store.Token, at time.Time) error {
-	return s.writeAt(ctx, background, at, func(w *wtx) error {
+	err := s.writeAt(ctx, background, at, func(w *wtx) error {
 		sp, old, err := w.fenced(tok)
 		if err != nil {
 			return err
@@ -124,4 +125,8 @@ func (s *Store) Yield(ctx context.Context, tok store.Token, at time.Time) error 
 		p.NextAttempt.Time = store.Trim(at)
 		return w.progress(sp, old, &p)
 	})
+	if err == nil {
+		s.erasing.end(tok)
+	}
+	return err
 }

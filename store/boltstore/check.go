@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 
 	bolt "go.etcd.io/bbolt"
@@ -26,6 +27,9 @@ func (s *Store) Check(ctx context.Context) error {
 		return guard(func() error {
 			return s.db.View(func(tx *bolt.Tx) error {
 				c := &checker{s: s, tx: tx, ended: ctx.Err}
+				if err := c.form(); err != nil {
+					return err // reading on might not come to an end
+				}
 				c.file()
 				c.trees()
 				c.ids()
@@ -75,6 +79,23 @@ func (c *checker) result() error {
 		c.defects = append(c.defects, fmt.Errorf("and %d more", c.more))
 	}
 	return store.Errorf(store.Internal, "%w", errors.Join(c.defects...))
+}
+
+// form checks what bbolt's own check takes for granted.
+func (c *checker) form() error {
+	if err := isStill(c.s.path, c.s.held); err != nil {
+		return store.Errorf(store.Unavailable, "check: %w", err)
+	}
+	f, err := os.Open(c.s.path)
+	if err != nil {
+		return store.Errorf(store.Unavailable, "check: %w", err)
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	root, high := uint64(c.tx.Cursor().Bucket().RootPage()), uint64(c.tx.Size()/c.s.pageSize)
+	if err := checkForm(f, int(c.s.pageSize), root, high); err != nil {
+		return store.Errorf(store.Internal, "file: %w", err)
+	}
+	return nil
 }
 
 // file runs bbolt's own check.

@@ -42,6 +42,10 @@ func decide(tx *bolt.Tx, id string, req *store.ClaimRequest, st *state) (*decisi
 		return nil, err
 	}
 	d := &decision{at: at, top: top}
+	if req.Known != nil {
+		d.refusal = d.refuse(req, st)
+		return d, nil
+	}
 	d.nodes, err = at.tree.subtree(at.ord)
 	if err != nil {
 		return nil, err
@@ -72,18 +76,25 @@ func (d *decision) refuse(req *store.ClaimRequest, st *state) error {
 	case !req.Immediate && t.CheckDate() == nil && !t.Due(req.At):
 		return store.Errorf(store.Precondition, "tenant %q may not be purged before %s", t.ID, store.FormatTime(t.EstimatedPurgeDate))
 	}
+	d.block = req.Known
 	for i := range d.nodes {
-		n := &d.nodes[i].Tenant
-		b := store.BlockOf(n, req.At, req.Protected, n.ID == t.ID, req.Immediate)
-		if b == nil && n.Purge != nil && st.leased(n.Purge, req.At) {
-			b = &store.Block{Reason: store.BlockPurging, By: n.ID}
-		}
-		d.block = store.Worse(t.ID, d.block, b)
+		n := &d.nodes[i]
+		d.block = store.Worse(t.ID, d.block, blockOf(n, req, n.ID == t.ID, st.leased))
 	}
 	if d.block != nil {
 		return &store.BlockedError{TenantID: t.ID, Block: *d.block}
 	}
 	return d.exceed(req, st)
+}
+
+// blockOf returns what one tenant of a subtree gives as a reason not to claim
+// it. top says that it is the one to be claimed.
+func blockOf(n *node, req *store.ClaimRequest, top bool, leased func(*store.Progress, time.Time) bool) *store.Block {
+	b := store.BlockOf(&n.Tenant, req.At, req.Protected, top, req.Immediate)
+	if b == nil && n.Purge != nil && leased(n.Purge, req.At) {
+		b = &store.Block{Reason: store.BlockPurging, By: n.ID}
+	}
+	return b
 }
 
 // exceed returns the error of a limit that the claim would exceed beyond what
@@ -147,6 +158,9 @@ func (s *Store) state() *state {
 func (s *Store) Assess(ctx context.Context, id string, req store.ClaimRequest) (store.Assessment, error) {
 	var a store.Assessment
 	st := s.state() // not within the transaction: see Stats
+	if req.OpenGates {
+		st.gates = store.Gates{Allowance: st.gates.Allowance}
+	}
 	err := s.view(ctx, func(tx *bolt.Tx) error {
 		d, err := decide(tx, id, &req, st)
 		if err != nil {
@@ -182,6 +196,9 @@ func (s *Store) Claim(ctx context.Context, id string, req store.ClaimRequest) (s
 	if err := store.CheckClock(req.At); err != nil {
 		return store.Claim{}, err
 	}
+	if req.Known == nil {
+		s.readAheadOf(ctx, id)
+	}
 	err := s.writeQueued(ctx, background, req.Queued, func(w *wtx) error {
 		claim, refusal = store.Claim{}, nil
 		d, err := decide(w.tx, id, &req, w.state())
@@ -191,6 +208,9 @@ func (s *Store) Claim(ctx context.Context, id string, req store.ClaimRequest) (s
 		if d.refusal != nil {
 			refusal = d.refusal
 			return w.recordRefusal(d, &req)
+		}
+		if err := w.stepRoom(int64(len(d.nodes)) * tenantRoom); err != nil {
+			return err
 		}
 		req.Quota.Take(id, int64(len(d.nodes)))
 		reserved = true
@@ -322,91 +342,4 @@ func (d *decision) fitsOne() bool {
 		return h.nextSeg == 1 && h.rows <= wholeRows && h.bytes <= segmentBytes
 	}
 	return d.counts.Resources() <= inlineRows
-}
-
-// absorb adds the progress of claims of descendants to the one that takes them
-// along. It reports whether one of their owners vanished in the midst of work.
-func (w *wtx) absorb(d *decision, req *store.ClaimRequest, p *store.Progress) (resumed bool, err error) {
-	for i := range d.nodes {
-		n := &d.nodes[i]
-		q := n.Purge
-		if q == nil {
-			continue
-		}
-		p.Planned = p.Planned.Plus(q.Deleted)
-		p.Deleted = p.Deleted.Plus(q.Deleted)
-		lapsed := !q.LeaseEnd.IsZero()
-		resumed = resumed || lapsed
-		p.CountsInexact = p.CountsInexact || q.CountsInexact || lapsed && (!req.Inline || len(q.Targets) > 0)
-		for name, c := range q.Targets {
-			if p.Targets == nil {
-				p.Targets = map[string]store.Counts{}
-			}
-			p.Targets[name] = p.Targets[name].Plus(c)
-		}
-		w.writes++
-		if err := d.at.tree.moveGone(n.ord, d.at.ord); err != nil {
-			return false, err
-		}
-	}
-	return resumed, nil
-}
-
-// Resume implements [store.Store].
-func (s *Store) Resume(ctx context.Context, id string, req store.ClaimRequest) (store.Claim, error) {
-	var claim store.Claim
-	err := s.writeAt(ctx, background, req.At, func(w *wtx) error {
-		at, old, err := find(w.tx, id)
-		if err != nil {
-			return err
-		}
-		for _, g := range w.gates.Closed(req.At) {
-			if g.Reason != store.GateImport {
-				return &store.GateError{Gate: g}
-			}
-		}
-		switch p := old.Purge; {
-		case old.Status != store.StatusPurging || p == nil:
-			return store.Errorf(store.Precondition, "tenant %q is %s and has no purge to resume", id, old.Status)
-		case s.leased(p, req.At):
-			return store.Errorf(store.Conflict, "tenant %q is being purged by %q", id, p.Owner)
-		case req.At.Before(p.NextAttempt.Time):
-			return store.Errorf(store.Precondition, "the next attempt on tenant %q is at %s", id, store.FormatTime(p.NextAttempt.Time))
-		}
-		nodes, err := at.tree.subtree(at.ord)
-		if err != nil {
-			return err
-		}
-		w.totals.fence++
-		w.dirty.totals = true
-		now := *old
-		p := *old.Purge
-		lapsed := !p.LeaseEnd.IsZero()
-		p.Fence, p.Owner = w.totals.fence, req.Owner
-		p.LeaseEnd.Time = store.Trim(req.At.Add(req.Lease))
-		if lapsed && (!req.Inline || len(p.Targets) > 0) {
-			p.CountsInexact = true
-		}
-		now.Purge = &p
-		if err := w.replace(at, old, &now); err != nil {
-			return err
-		}
-		claim = store.Claim{
-			Token: store.Token{TenantID: id, Fence: p.Fence}, Tenant: now.Tenant, Resumed: lapsed,
-			Tenants: make([]string, len(nodes)),
-		}
-		for i := range nodes {
-			claim.Tenants[i] = nodes[i].ID
-		}
-		_, err = w.audit(store.Entry{
-			At: store.Timestamp{Time: req.At}, Actor: req.Actor.ID, Action: store.ActionResume, TenantID: id,
-			FromStatus: old.Status, ToStatus: now.Status, FromVersion: old.Version, ToVersion: now.Version,
-			Counts: &p.Deleted, Detail: map[string]string{"trigger": req.Trigger, "purge": p.PurgeID, "attempts": itoa(int64(p.Attempts))},
-		})
-		return err
-	})
-	if err != nil {
-		return store.Claim{}, err
-	}
-	return claim, nil
 }

@@ -3,6 +3,7 @@ package boltstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -44,6 +45,13 @@ func (s *Store) compact(ctx context.Context) (store.Compaction, error) {
 	if err != nil {
 		return store.Compaction{}, store.Errorf(store.Unavailable, "compact: %w", err)
 	}
+	live, err := s.live()
+	if err == nil {
+		err = noRoom(s.shortOf(0, live*9/8+leastRoom)) // pages are not filled as they were
+	}
+	if err != nil {
+		return store.Compaction{}, fmt.Errorf("compact: %w", err)
+	}
 	tmp, err := os.CreateTemp(s.opt.Dir, FileName+".compact-*")
 	if err != nil {
 		return store.Compaction{}, store.Errorf(store.Unavailable, "compact: %w", err)
@@ -61,7 +69,7 @@ func (s *Store) compact(ctx context.Context) (store.Compaction, error) {
 	}
 	s.dbMu.Lock()
 	old := s.db
-	s.db, s.held = dst, held
+	s.db, s.held, s.pageSize = dst, held, pageSizeOf(dst)
 	s.dbMu.Unlock()
 	s.memMu.Lock()
 	s.erased = time.Time{}
@@ -81,6 +89,16 @@ func (s *Store) compact(ctx context.Context) (store.Compaction, error) {
 	s.log.Info("store compacted", zap.Int64("before_bytes", c.Before), zap.Int64("after_bytes", c.After),
 		zap.Duration("took", time.Since(began)))
 	return c, nil
+}
+
+// live returns the size of the pages that are in use.
+func (s *Store) live() (int64, error) {
+	st := s.db.Stats()
+	var size int64
+	err := s.guarded(func() error {
+		return s.db.View(func(tx *bolt.Tx) error { size = tx.Size(); return nil })
+	})
+	return size - int64(st.FreePageN+st.PendingPageN)*s.pageSize, err
 }
 
 // copyLive copies what is live into a new database, which it leaves open.

@@ -21,7 +21,11 @@ func (s *Store) Put(ctx context.Context, resources []store.Resource) error {
 			return err
 		}
 	}
+	more := roomFor(data)
 	return s.write(ctx, foreground, func(w *wtx) error {
+		if err := w.stepRoom(more); err != nil {
+			return err
+		}
 		open := newOpened(w.tx)
 		for i := range resources {
 			r := &resources[i]

@@ -14,6 +14,13 @@ import (
 // Due implements [store.Store].
 func (s *Store) Due(ctx context.Context, now time.Time, after store.Cursor, limit int) ([]store.Candidate, error) {
 	var list []store.Candidate
+	// first are those without a due ancestor, and so those that are claimed
+	// first; reading the subtree of every other one ahead as well would read a
+	// deep tree a square of times.
+	var (
+		first  []store.Candidate
+		places []place
+	)
 	err := s.view(ctx, func(tx *bolt.Tx) error {
 		known := map[place]lineage{}
 		m := newMerge(after, tx.Bucket(bucketDue), tx.Bucket(bucketBlocked))
@@ -36,9 +43,13 @@ func (s *Store) Due(ctx context.Context, now time.Time, after store.Cursor, limi
 				cand.DueAbove = above
 			}
 			list = append(list, cand)
+			if len(cand.DueAbove) == 0 {
+				first, places = append(first, cand), append(places, p)
+			}
 		}
 		return nil
 	})
+	s.ahead.expect(first, places)
 	return list, err
 }
 
@@ -169,6 +180,45 @@ func (s *Store) Resumable(ctx context.Context, now time.Time, after store.Cursor
 		return nil
 	})
 	return list, err
+}
+
+// NextAttempt implements [store.Store]. The index has the next attempts, and
+// the records of those that come first whether somebody works on them.
+func (s *Store) NextAttempt(ctx context.Context, after time.Time) (time.Time, error) {
+	var next time.Time
+	err := s.view(ctx, func(tx *bolt.Tx) error {
+		m := newMerge(store.Cursor{}, tx.Bucket(bucketPurging))
+		for k, v := m.next(); k != nil; k, v = m.next() {
+			cur, ok := splitIndexKey(k)
+			p, placed := readPlace(v)
+			if !ok || !placed {
+				return store.Errorf(store.Internal, "an entry of the purging index is damaged")
+			}
+			if !next.IsZero() && !cur.At.Before(next) {
+				return nil
+			}
+			// A record that cannot be read is reported by the pass that tries it.
+			if at := s.resumableAt(tx, p, cur.At); at.After(after) && (next.IsZero() || at.Before(next)) {
+				next = at
+			}
+		}
+		return nil
+	})
+	return next, err
+}
+
+// resumableAt returns when a claimed tenant with this next attempt becomes
+// resumable by itself.
+func (s *Store) resumableAt(tx *bolt.Tx, p place, attempt time.Time) time.Time {
+	t, err := openTree(tx, p.tree)
+	if err != nil {
+		return attempt
+	}
+	r, err := t.record(p.ord)
+	if err != nil || r.Purge == nil || r.Purge.Fence <= s.fenceAtOpen || r.Purge.LeaseEnd.Before(attempt) {
+		return attempt
+	}
+	return r.Purge.LeaseEnd.Time
 }
 
 // leased reports whether an owner works on a claim. The leases of earlier

@@ -8,34 +8,63 @@ import (
 	"github.com/tenantpurge/purger/store"
 )
 
+// The largest pieces of a step, after each of which it looks at the time, and
+// how many tenants one step removes at the most.
+const (
+	pieceRows    = 1024
+	pieceTenants = 128
+	stepTenants  = 1024
+)
+
 // Erase implements [store.Store].
 func (s *Store) Erase(ctx context.Context, tok store.Token, at time.Time, lease time.Duration) (store.Erased, error) {
+	e := s.erasing.of(tok)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	out, err := s.erase(ctx, e, tok, at, lease)
+	if err != nil {
+		e.built = false // it may not be what is there
+	}
+	if err == nil && !out.More || err != nil && store.CodeOf(err) != store.Unavailable {
+		s.erasing.end(tok)
+	}
+	return out, err
+}
+
+// erase makes one step of an erasure, whose lock is held.
+func (s *Store) erase(ctx context.Context, e *erasure, tok store.Token, at time.Time, lease time.Duration) (store.Erased, error) {
+	if !e.built {
+		e.left = remaining{}
+		if err := s.build(ctx, e, tok.TenantID); err != nil {
+			return store.Erased{}, err
+		}
+	}
+	most := s.readNext(ctx, e)
 	var out store.Erased
+	var left remaining
 	err := s.writeAt(ctx, background, at, func(w *wtx) error {
-		out = store.Erased{}
+		out, left = store.Erased{}, e.left
 		sp, old, err := w.fenced(tok)
 		if err != nil {
 			return err
 		}
-		nodes, err := sp.tree.subtree(sp.ord)
-		if err != nil {
+		if !e.built {
+			return store.Errorf(store.Internal, "what there is to erase of tenant %q is not known", tok.TenantID)
+		}
+		if err := w.stepRoom(0); err != nil {
 			return err
 		}
 		w.writes++
 		began := time.Now()
 		for {
-			step, more, err := w.eraseStep(sp, old, nodes, at)
+			piece, more, err := w.erasePiece(sp, old, &left, most-int(out.Deleted.Resources()), at)
 			if err != nil {
 				return err
 			}
-			out.Deleted, out.More = out.Deleted.Plus(step), more
-			if !more || step == (store.Counts{}) || time.Since(began) >= s.opt.TxTarget {
+			out.Deleted, out.More = out.Deleted.Plus(piece), more
+			if !more || time.Since(began) >= w.target ||
+				out.Deleted.Resources() >= int64(most) || out.Deleted.SubTenants >= stepTenants {
 				break
-			}
-			if step.SubTenants > 0 {
-				if nodes, err = sp.tree.subtree(sp.ord); err != nil {
-					return err
-				}
 			}
 		}
 		if err := sp.tree.save(); err != nil {
@@ -49,46 +78,81 @@ func (s *Store) Erase(ctx context.Context, tok store.Token, at time.Time, lease 
 	if err != nil {
 		return store.Erased{}, err
 	}
+	e.left = left
 	return out, nil
 }
 
-// eraseStep removes resources and, once there are none, tenants, deepest first,
-// as long as there is more of them than finish takes. It reports whether there
-// still is.
-func (w *wtx) eraseStep(at spot, top *record, nodes []node, now time.Time) (store.Counts, bool, error) {
-	t := at.tree
-	manyTenants := len(nodes) > inlineTenants
-	rows, many, err := t.left(at, nodes)
+// erasePiece removes some resources, up to most, and, once there are none, some
+// tenants, deepest first, as long as there is more of them than finish takes. It
+// reports whether there still is.
+func (w *wtx) erasePiece(at spot, top *record, left *remaining, most int, now time.Time) (store.Counts, bool, error) {
+	rows, many, err := left.count(at)
 	if err != nil {
 		return store.Counts{}, false, err
 	}
+	spare := len(left.nodes) - inlineTenants // tenants beyond what finish takes
 	switch {
-	case many || manyTenants && rows > 0:
-		counts := tally{}
-		// Reading the subtree costs as much as removing a row for each tenant.
-		left := max(inlineRows, len(nodes))
-		for _, r := range ranges(at, nodes) {
-			n, _, err := t.erase(r.lo, r.hi, left, counts)
-			if err != nil {
-				return store.Counts{}, false, err
-			}
-			if left -= n; left <= 0 {
-				break
-			}
-		}
-		if err := w.uncount(t, counts, true); err != nil {
+	case many || spare > 0 && rows > 0:
+		removed, err := w.eraseRows(at, left, min(pieceRows, most))
+		if err != nil {
 			return store.Counts{}, false, err
 		}
 		w.noteErased(now)
-		_, many, err := t.left(at, nodes)
-		return counts.sum(), many || manyTenants, err
-	case manyTenants:
-		some := nodes[:min(max(inlineTenants/2, len(nodes)/8), len(nodes)-inlineTenants)]
+		_, many, err := left.count(at)
+		return removed, many || spare > 0, err
+	case spare > 0:
+		n := min(pieceTenants, spare)
+		some := make([]node, n)
+		for i := range some {
+			r, err := at.tree.record(left.nodes[i].ord)
+			if err != nil {
+				return store.Counts{}, false, err
+			}
+			some[i] = node{r, left.nodes[i].ord}
+		}
 		removed, err := w.entomb(at, top, some, now, true)
-		removed.SubTenants = int64(len(some))
-		return removed, len(nodes)-len(some) > inlineTenants, err
+		removed.SubTenants = int64(n)
+		left.nodes = left.nodes[n:]
+		return removed, spare > n, err
 	}
 	return store.Counts{}, false, nil
+}
+
+// eraseRows removes up to limit resources in the order of G3.
+func (w *wtx) eraseRows(at spot, left *remaining, limit int) (store.Counts, error) {
+	t, counts := at.tree, tally{}
+	if at.isRoot() {
+		lo, hi := allResources()
+		if _, _, err := t.erase(lo, hi, limit, counts); err != nil {
+			return store.Counts{}, err
+		}
+		return counts.sum(), w.uncount(t, counts, true)
+	}
+	for limit > 0 && len(left.parts) > 0 {
+		p := &left.parts[0]
+		lo := resourceKey(p.kind, p.depth, p.ord, "")
+		n, more, err := t.erase(lo, keyAfter(lo), limit, counts)
+		if err != nil {
+			return store.Counts{}, err
+		}
+		limit -= n
+		left.taken += int64(n)
+		left.rows -= int64(n)
+		if !more {
+			left.rows -= p.n - left.taken // 0 when the counter was right
+			left.parts, left.taken = left.parts[1:], 0
+		}
+	}
+	return counts.sum(), w.uncount(t, counts, true)
+}
+
+// count counts the resources that are left, by the counters, and reports whether
+// they are more than finish removes in one transaction.
+func (r *remaining) count(at spot) (rows int64, many bool, err error) {
+	if at.isRoot() {
+		return at.tree.left(at, nil)
+	}
+	return r.rows, r.rows > inlineRows, nil
 }
 
 // left counts the resources of a subtree by its counters and reports whether

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tenantpurge/purger/store"
@@ -65,28 +66,41 @@ func (w *wtx) entomb(at spot, top *record, nodes []node, now time.Time, inSteps 
 		if whole {
 			continue
 		}
-		if inSteps {
-			if err := t.noteGone(at.ord, n.ID); err != nil {
-				return store.Counts{}, err
-			}
-		}
 		if err := t.removeTenant(n); err != nil {
+			return store.Counts{}, err
+		}
+	}
+	if inSteps {
+		if err := t.noteGone(at.ord, idsOf(nodes)); err != nil {
 			return store.Counts{}, err
 		}
 	}
 	return counts.sum(), nil
 }
 
-// noteGone keeps the id of a tenant that went before the top did.
-func (t *tree) noteGone(top uint32, id string) error {
+// idsOf returns the ids of tenants.
+func idsOf(nodes []node) []string {
+	ids := make([]string, len(nodes))
+	for i := range nodes {
+		ids[i] = nodes[i].ID
+	}
+	return ids
+}
+
+// noteGone keeps the ids of tenants that went before the top did, together: to
+// forget many single ones would make the last transaction long.
+func (t *tree) noteGone(top uint32, ids []string) error {
 	k := binary.BigEndian.AppendUint32(ordKey(keyGone, top), t.header.gone)
-	t.header.gone++
+	t.header.gone += uint32(len(ids))
 	t.dirty = true
-	if err := t.b.Put(k, []byte(id)); err != nil {
-		return fmt.Errorf("note a removed tenant: %w", err)
+	if err := t.b.Put(k, []byte(strings.Join(ids, goneSeparator))); err != nil {
+		return fmt.Errorf("note removed tenants: %w", err)
 	}
 	return nil
 }
+
+// goneSeparator is in no id.
+const goneSeparator = "\n"
 
 // gone returns, in the order of their removal, the ids that were noted, and
 // their keys.
@@ -97,7 +111,7 @@ func (t *tree) gone(top uint32) (ids []string, keys [][]byte) {
 	prefix := ordKey(keyGone, top)
 	c := t.b.Cursor()
 	for k, v := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, v = c.Next() {
-		ids, keys = append(ids, string(v)), append(keys, slices.Clone(k))
+		ids, keys = append(ids, strings.Split(string(v), goneSeparator)...), append(keys, slices.Clone(k))
 	}
 	return ids, keys
 }
@@ -105,15 +119,15 @@ func (t *tree) gone(top uint32) (ids []string, keys [][]byte) {
 // moveGone gives what was noted for one claim to another.
 func (t *tree) moveGone(from, to uint32) error {
 	ids, keys := t.gone(from)
-	for i, id := range ids {
-		if err := t.b.Delete(keys[i]); err != nil {
+	for _, k := range keys {
+		if err := t.b.Delete(k); err != nil {
 			return fmt.Errorf("move a removed tenant: %w", err)
 		}
-		if err := t.noteGone(to, id); err != nil {
-			return err
-		}
 	}
-	return nil
+	if len(ids) == 0 {
+		return nil
+	}
+	return t.noteGone(to, ids)
 }
 
 // finish removes the subtree, verifies that nothing is left, and writes the
@@ -207,6 +221,7 @@ func (w *wtx) sweep(at spot, nodes []node, goneKeys [][]byte) (store.Counts, err
 // Finish implements [store.Store].
 func (s *Store) Finish(ctx context.Context, tok store.Token, v store.Verification) (store.Receipt, error) {
 	var out store.Receipt
+	s.readAheadOf(ctx, tok.TenantID)
 	err := s.writeAt(ctx, background, v.At, func(w *wtx) error {
 		at, top, err := w.fenced(tok)
 		if err != nil {
@@ -221,6 +236,10 @@ func (s *Store) Finish(ctx context.Context, tok store.Token, v store.Verificatio
 		}
 		_, many, err := at.tree.left(at, nodes)
 		if err != nil {
+			return err
+		}
+		// The receipt names every tenant that went.
+		if err := w.stepRoom((int64(len(nodes)) + int64(at.tree.header.gone)) * tenantRoom); err != nil {
 			return err
 		}
 		if many || len(nodes) > inlineTenants {

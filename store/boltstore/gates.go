@@ -9,13 +9,13 @@ import (
 	"github.com/tenantpurge/purger/store"
 )
 
-// Gates implements [store.Store].
+// Gates implements [store.Store]. It does not wait for a commit under way, which
+// on a slow disk would make the daemon look as if it were not ready.
 func (s *Store) Gates(ctx context.Context) (store.Gates, error) {
-	s.memMu.Lock()
-	defer s.memMu.Unlock()
 	var g store.Gates
-	err := s.view(ctx, func(*bolt.Tx) error {
-		g = s.gates
+	err := s.view(ctx, func(tx *bolt.Tx) error {
+		g = *s.gatesNow.Load()
+		g.Space = s.short(tx.DB(), stepRoom)
 		return nil
 	})
 	return g, err
@@ -31,6 +31,7 @@ func (s *Store) ChangeGates(ctx context.Context, c store.GateChange, o store.Ori
 			return err
 		}
 		after = g
+		after.Space = s.short(w.tx.DB(), stepRoom)
 		if reflect.DeepEqual(g, w.gates) {
 			return nil
 		}

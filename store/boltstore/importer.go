@@ -17,7 +17,11 @@ const importFill = 0.9
 // BeginImport implements [store.Importer].
 func (s *Store) BeginImport(ctx context.Context, imp store.Import, o store.Origin) error {
 	imp.Since.Time = store.Trim(o.At)
-	_, err := s.ChangeGates(ctx, store.GateChange{
+	err := s.view(ctx, func(tx *bolt.Tx) error { return s.room(tx.DB(), stepRoom) })
+	if err != nil {
+		return err
+	}
+	_, err = s.ChangeGates(ctx, store.GateChange{
 		Action: store.ActionImportOpen,
 		Apply: func(g *store.Gates, _ store.Origin) (map[string]string, error) {
 			g.Import = &imp
@@ -168,10 +172,14 @@ func (s *Store) ImportBatch(ctx context.Context, b store.Batch, o store.Origin) 
 			return store.Imported{}, err
 		}
 	}
+	more := roomFor(data)
 	var out store.Imported
 	err = s.writeAt(ctx, background, o.At, func(w *wtx) error {
 		out = store.Imported{
 			Tenants: make([]store.Outcome, len(tenants)), Resources: make([]store.Outcome, len(b.Resources)),
+		}
+		if err := w.stepRoom(more); err != nil {
+			return err
 		}
 		return w.importBatch(tenants, b.Resources, data, o, &out)
 	})

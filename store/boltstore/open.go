@@ -45,18 +45,22 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 		return nil, store.Errorf(store.Invalid, "the store needs a directory").At("dir")
 	}
 	path := filepath.Join(opt.Dir, FileName)
-	if err := prepare(opt, path); err != nil {
-		return nil, err
-	}
-	synced, err := inspect(path)
+	mine, err := prepare(opt, path)
 	if err != nil {
 		return nil, err
 	}
-	if !synced {
+	h, err := inspect(path)
+	if err != nil {
+		return nil, err
+	}
+	if !h.synced {
 		// The list of free pages has to be gathered from the whole file. Page
 		// faults one by one would take many times as long.
 		opt.Logger.Info("the store was not closed cleanly: reading it ahead", zap.String("path", path))
 		if err := readAhead(ctx, path); err != nil {
+			return nil, err
+		}
+		if err := checkFormOf(path); err != nil {
 			return nil, err
 		}
 	}
@@ -65,10 +69,11 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		opt: opt, log: opt.Logger, db: db, held: held, path: path,
+		opt: opt, log: opt.Logger, db: db, held: held, path: path, made: mine,
+		pace: pace{most: opt.TxTarget}, freeSpace: freeSpace,
 		wake: make(chan struct{}, 1), loopDone: make(chan struct{}), failedCh: make(chan struct{}),
 	}
-	if err := guard(func() error { return db.View(s.load) }); err != nil {
+	if err := guard(func() error { s.pageSize = pageSizeOf(db); return db.View(s.load) }); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	if err := guard(func() error { return addLaterBuckets(db) }); err != nil {
@@ -81,27 +86,37 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 	return s, nil
 }
 
+// made says what Open has made.
+type made struct{ dir, file bool }
+
 // prepare makes the directory and, when there is none, the file.
-func prepare(opt Options, path string) error {
+func prepare(opt Options, path string) (made, error) {
+	var m made
 	info, err := os.Lstat(path)
 	switch {
 	case err == nil && info.Mode()&os.ModeSymlink != 0:
-		return store.Errorf(store.Precondition, "%s is a symbolic link; want the store's own file", path)
+		return m, store.Errorf(store.Precondition, "%s is a symbolic link; want the store's own file", path)
 	case err == nil && !info.Mode().IsRegular():
-		return store.Errorf(store.Precondition, "%s is not a regular file (%s)", path, info.Mode().Type())
+		return m, store.Errorf(store.Precondition, "%s is not a regular file (%s)", path, info.Mode().Type())
 	case err == nil && info.Size() == 0:
-		return store.Errorf(store.Precondition, "%s is empty: a store was lost here; restore a backup, or remove the file to begin anew", path)
+		return m, store.Errorf(store.Precondition, "%s is empty: a store was lost here; restore a backup, or remove the file to begin anew", path)
 	case err == nil:
-		return nil
+		return m, nil
 	case !errors.Is(err, os.ErrNotExist):
-		return notUsable("look at the store", err)
+		return m, notUsable("look at the store", err)
 	case opt.MustExist:
-		return store.Errorf(store.NotFound, "there is no store in %s", opt.Dir)
+		return m, store.Errorf(store.NotFound, "there is no store in %s", opt.Dir)
 	}
+	_, err = os.Lstat(opt.Dir)
+	m.dir = errors.Is(err, os.ErrNotExist)
 	if err := os.MkdirAll(opt.Dir, 0o700); err != nil {
-		return notUsable("make the data directory", err)
+		return m, notUsable("make the data directory", err)
 	}
-	return create(path, opt)
+	if free, err := freeSpace(opt.Dir); err == nil && free < leastRoom {
+		return m, fmt.Errorf("create the store: %w", noRoom(&store.Space{Dir: opt.Dir, Free: free, Want: leastRoom}))
+	}
+	m.file, err = create(path, opt)
+	return m, err
 }
 
 // notUsable returns the error for a directory or file that is not as it has to
@@ -115,20 +130,20 @@ func notUsable(what string, err error) error {
 
 // create makes an empty store under another name and links it to its own, so
 // that a file of this name is a whole store at any time. A store that another
-// process made meanwhile is left alone.
-func create(path string, opt Options) error {
+// process made meanwhile is left alone; then it reports false.
+func create(path string, opt Options) (bool, error) {
 	tmp, err := os.CreateTemp(opt.Dir, FileName+".new-*")
 	if err != nil {
-		return notUsable("create the store", err)
+		return false, notUsable("create the store", err)
 	}
 	name := tmp.Name()
 	defer func() { _ = os.Remove(name) }()
 	if err := tmp.Close(); err != nil {
-		return store.Errorf(store.Unavailable, "create the store: %w", err)
+		return false, store.Errorf(store.Unavailable, "create the store: %w", err)
 	}
 	db, err := bolt.Open(name, 0o600, boltOptions(opt))
 	if err != nil {
-		return store.Errorf(store.Unavailable, "create the store: %w", err)
+		return false, store.Errorf(store.Unavailable, "create the store: %w", err)
 	}
 	err = db.Update(func(tx *bolt.Tx) error {
 		for _, name := range append(topBuckets(), laterBuckets()...) {
@@ -147,12 +162,13 @@ func create(path string, opt Options) error {
 		err = syncFreelist(db)
 	}
 	if err = errors.Join(err, db.Close()); err != nil {
-		return store.Errorf(store.Unavailable, "create the store: %w", err)
+		return false, store.Errorf(store.Unavailable, "create the store: %w", err)
 	}
-	if err := os.Link(name, path); err != nil && !errors.Is(err, os.ErrExist) {
-		return store.Errorf(store.Unavailable, "create the store: %w", err)
+	err = os.Link(name, path)
+	if err != nil && !errors.Is(err, os.ErrExist) {
+		return false, store.Errorf(store.Unavailable, "create the store: %w", err)
 	}
-	return syncDir(opt.Dir)
+	return err == nil, syncDir(opt.Dir)
 }
 
 // boltOptions are those of every database that is opened here.
@@ -169,9 +185,12 @@ func boltOptions(opt Options) *bolt.Options {
 // after the lock was waited for.
 func openFile(path string, opt Options) (*bolt.DB, os.FileInfo, error) {
 	db, held, err := openBolt(path, path, opt)
+	var unusable *os.PathError
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, nil, store.Errorf(store.Unavailable, "%s: %w", path, ErrLocked)
+	case errors.As(err, &unusable):
+		return nil, nil, notUsable("open the store", err)
 	case err != nil:
 		return nil, nil, store.Errorf(store.Precondition, "open %s: %w", path, err)
 	}
@@ -252,6 +271,8 @@ func (s *Store) load(tx *bolt.Tx) error {
 			return store.Errorf(store.Internal, "read the gates: %w", err)
 		}
 	}
+	gates := s.gates
+	s.gatesNow.Store(&gates)
 	if v := m.Get(keyErased); len(v) == 8 {
 		s.erased = fromMillis(binary.BigEndian.Uint64(v))
 	}
@@ -279,15 +300,24 @@ const (
 	largestPage  = 1 << 16
 )
 
+// head is what the newest head of a file says.
+type head struct {
+	page   int    // size of a page, in bytes
+	root   uint64 // the page at which everything begins
+	high   uint64 // the first page that is not in use
+	synced bool   // the list of free pages is in the file
+}
+
 // inspect looks at a file before bbolt maps it, since bbolt panics on one that
-// was cut. It reports whether the list of free pages is in it.
-func inspect(path string) (synced bool, err error) {
+// was cut.
+func inspect(path string) (head, error) {
+	var h head
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
 	if err != nil {
-		return false, notUsable("open the store", err)
+		return h, notUsable("open the store", err)
 	}
 	defer func() { _ = f.Close() }()
-	var newest, needs uint64
+	var newest uint64
 	found := false
 	for off := int64(0); off <= largestPage; off = max(smallestPage, off*2) {
 		var b [metaHeader + metaSize]byte
@@ -295,32 +325,31 @@ func inspect(path string) (synced bool, err error) {
 			break
 		}
 		m := b[metaHeader:]
-		h := fnv.New64a()
-		_, _ = h.Write(m[:metaSize-8])
+		sum := fnv.New64a()
+		_, _ = sum.Write(m[:metaSize-8])
 		le := binary.NativeEndian
-		if le.Uint32(m) != metaMagic || h.Sum64() != le.Uint64(m[56:]) {
+		if le.Uint32(m) != metaMagic || sum.Sum64() != le.Uint64(m[56:]) {
 			continue
 		}
-		page, txid := uint64(le.Uint32(m[8:])), le.Uint64(m[48:])
+		txid := le.Uint64(m[48:])
 		if found && txid <= newest {
 			continue
 		}
 		found, newest = true, txid
-		synced = le.Uint64(m[32:]) != noFreelist
-		needs = le.Uint64(m[40:]) * page
+		h = head{page: int(le.Uint32(m[8:])), root: le.Uint64(m[16:]), high: le.Uint64(m[40:]), synced: le.Uint64(m[32:]) != noFreelist}
 	}
 	if !found {
-		return false, store.Errorf(store.Precondition, "%s is not a store of purger: it is no bbolt file, or its head is damaged", path)
+		return h, store.Errorf(store.Precondition, "%s is not a store of purger: it is no bbolt file, or its head is damaged", path)
 	}
 	// The size comes last: a process that has the store open may make it grow.
 	info, err := f.Stat()
 	if err != nil {
-		return false, store.Errorf(store.Unavailable, "open the store: %w", err)
+		return h, store.Errorf(store.Unavailable, "open the store: %w", err)
 	}
-	if uint64(info.Size()) < needs {
-		return false, store.Errorf(store.Precondition, "%s was cut: it has %d bytes and needs %d; restore a backup", path, info.Size(), needs)
+	if needs := h.high * uint64(h.page); uint64(info.Size()) < needs {
+		return h, store.Errorf(store.Precondition, "%s was cut: it has %d bytes and needs %d; restore a backup", path, info.Size(), needs)
 	}
-	return synced, nil
+	return h, nil
 }
 
 // readAhead reads a file in sequence, so that it is in the page cache.

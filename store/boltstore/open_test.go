@@ -170,12 +170,12 @@ func TestClose_WritesTheFreelist(t *testing.T) {
 	f := newFixture(t)
 	path := filepath.Join(f.dir, FileName)
 	f.create("a", "")
-	if synced, err := inspect(path); err != nil || synced {
-		t.Fatalf("open: synced %v, %v; want false", synced, err)
+	if h, err := inspect(path); err != nil || h.synced {
+		t.Fatalf("open: synced %v, %v; want false", h.synced, err)
 	}
 	f.must(f.Close())
-	if synced, err := inspect(path); err != nil || !synced {
-		t.Fatalf("closed: synced %v, %v; want true", synced, err)
+	if h, err := inspect(path); err != nil || !h.synced {
+		t.Fatalf("closed: synced %v, %v; want true", h.synced, err)
 	}
 	f.open()
 	f.create("b", "")

@@ -43,6 +43,9 @@ func TestResume_G5_AfterAKillBetweenAnyTwoTransactions(t *testing.T) {
 			f.fill("top-1", 200)
 			f.fill("top1", 300)
 		},
+		"a subtree of more tenants than one transaction takes": func(f *fixture) {
+			plantBelow(f.t, f.Store, inlineTenants+3*pieceTenants, 4)
+		},
 		"more tenants than one transaction takes": func(f *fixture) {
 			f.create("top", "")
 			var b store.Batch

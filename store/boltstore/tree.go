@@ -20,7 +20,7 @@ const (
 	keyResource = 'r' // see resourceKey
 	keySegment  = 's' // first resource key of a segment: its number and size
 	keyTenant   = 't' // ordinal: the record
-	keyGone     = 'x' // ordinal of the top, n: id of a tenant that a purge in steps removed
+	keyGone     = 'x' // ordinal of the top, n: ids of tenants that a purge in steps removed
 )
 
 // A segment is full at either of these; then resources go to another one. It

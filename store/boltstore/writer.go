@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -30,13 +31,6 @@ const (
 // maxShared bounds the changes that share one transaction.
 const maxShared = 1024
 
-// For so long after a change by a person, background transactions take only a
-// share of their time: people come one after another.
-const (
-	courtesy      = 100 * time.Millisecond
-	courtesyShare = 4
-)
-
 // The states of an op.
 const (
 	opQueued int32 = iota
@@ -51,6 +45,7 @@ type op struct {
 	// wrote; a refusal that writes something returns nil and leaves its error
 	// in a variable of the caller.
 	run   func(*wtx) error
+	class class
 	state atomic.Int32
 	done  chan error // buffered
 }
@@ -79,7 +74,7 @@ func (s *Store) writeQueued(ctx context.Context, c class, queued func(), run fun
 	if err := ctx.Err(); err != nil {
 		return store.Errorf(store.Unavailable, "withdrawn: %w", err)
 	}
-	o := &op{run: run, done: make(chan error, 1)}
+	o := &op{run: run, class: c, done: make(chan error, 1)}
 	s.queueMu.Lock()
 	if s.closing {
 		s.queueMu.Unlock()
@@ -138,10 +133,7 @@ func (s *Store) loop() {
 			<-s.wake
 			continue
 		}
-		// People first, then one transaction of purging, so that neither waits
-		// for more than one transaction of the other.
-		s.runBatch(foreground)
-		s.runBatch(background)
+		s.runBatch()
 		if fn := s.takeAlone(); fn != nil {
 			fn()
 		}
@@ -174,52 +166,57 @@ func (s *Store) take(c class) *op {
 	return nil
 }
 
-// runBatch runs what is queued of one class in one transaction, for as long as
-// the target allows. When one op fails after it wrote something, the others are
+// runBatch runs what is queued in one transaction: the changes of people, then
+// background work for as long as the pace allows, and then the changes of those
+// who came meanwhile, so that neither waits for more than one transaction and
+// all share an fsync. When one op fails after it wrote something, the others are
 // run again without it.
-func (s *Store) runBatch(c class) {
-	first := s.take(c)
-	if first == nil {
-		return
-	}
-	target := s.opt.TxTarget
-	if c == foreground {
-		s.lastForeground = time.Now()
-	} else if time.Since(s.lastForeground) < courtesy {
-		target /= courtesyShare
-	}
-	next := func(n int, began time.Time) *op {
+func (s *Store) runBatch() {
+	var working time.Time // since when there is background work
+	next := func(n int) *op {
 		if n >= maxShared {
 			return nil
 		}
-		if c == background && time.Since(began) < target {
+		if working.IsZero() {
+			if n < maxShared/2 {
+				if o := s.take(foreground); o != nil {
+					return o
+				}
+			}
+			working = time.Now()
+			s.pace.granted = s.pace.target(working)
+		}
+		if time.Since(working) < s.pace.granted {
 			if o := s.take(background); o != nil {
 				return o
 			}
 		}
-		// People who came meanwhile need not wait for another fsync.
-		o := s.take(foreground)
-		if o != nil {
-			s.lastForeground = time.Now()
-		}
-		return o
+		return s.take(foreground)
+	}
+	first := next(0)
+	if first == nil {
+		return
 	}
 	batch := []*op{first}
 	retry := s.runTx(&batch, next)
 	for len(retry) > 0 {
 		again := retry
-		retry = s.runTx(&again, func(int, time.Time) *op { return nil })
+		retry = s.runTx(&again, func(int) *op { return nil })
 	}
 }
 
 // runTx runs ops in one transaction, taking more from next, and answers them.
 // It returns the ops that have to run again because another one spoilt the
 // transaction.
-func (s *Store) runTx(batch *[]*op, next func(n int, began time.Time) *op) []*op {
+func (s *Store) runTx(batch *[]*op, next func(n int) *op) []*op {
 	if err := isStill(s.path, s.held); err != nil {
 		s.fail(err)
 	}
 	if err := s.failure(); err != nil {
+		answer(*batch, nil, err)
+		return nil
+	}
+	if err := s.room(s.db, leastRoom); err != nil {
 		answer(*batch, nil, err)
 		return nil
 	}
@@ -233,10 +230,11 @@ func (s *Store) runTx(batch *[]*op, next func(n int, began time.Time) *op) []*op
 		return nil
 	}
 	w := s.newWtx(tx)
+	var people time.Duration // that their changes took
 	results := make([]error, 0, len(*batch))
 	for i := 0; ; i++ {
 		if i == len(*batch) {
-			o := next(i, began)
+			o := next(i)
 			if o == nil {
 				break
 			}
@@ -244,7 +242,13 @@ func (s *Store) runTx(batch *[]*op, next func(n int, began time.Time) *op) []*op
 		}
 		o := (*batch)[i]
 		writes := w.writes
+		w.target = s.pace.granted
+		start := time.Now()
 		err := s.guarded(func() error { return o.run(w) })
+		if o.class == foreground {
+			s.pace.last = time.Now()
+			people += s.pace.last.Sub(start)
+		}
 		if s.failure() != nil { // it panicked: pages cannot be read
 			rollback(tx)
 			answer(*batch, nil, s.failure())
@@ -263,6 +267,7 @@ func (s *Store) runTx(batch *[]*op, next func(n int, began time.Time) *op) []*op
 		answer(*batch, results, nil)
 		return nil
 	}
+	committing := time.Now()
 	if err := guard(func() error { return s.commit(w) }); err != nil {
 		s.fail(err)
 		// After a panic bbolt still has its lock, and Close would wait for it.
@@ -270,9 +275,17 @@ func (s *Store) runTx(batch *[]*op, next func(n int, began time.Time) *op) []*op
 		answer(*batch, nil, s.failure())
 		return nil
 	}
+	if people > 0 {
+		s.pace.learn(people + time.Since(committing))
+	}
+	s.longestTx.Store(max(s.longestTx.Load(), int64(time.Since(began))))
 	answer(*batch, results, nil)
 	return nil
 }
+
+// LongestTx returns how long the longest write transaction took, its commit
+// included, since the last call; 0 when there was none.
+func (s *Store) LongestTx() time.Duration { return time.Duration(s.longestTx.Swap(0)) }
 
 // commit makes the transaction durable and its effects on memory visible, as
 // one step for those who read both.
@@ -290,14 +303,25 @@ func (s *Store) commit(w *wtx) error {
 	return nil
 }
 
-// answer gives each op its result, or all of them err when it is not nil.
+// answer gives each op its result, or all of them err when it is not nil. People
+// go first, and go on, before the many goroutines of a purge are woken.
 func answer(ops []*op, results []error, err error) {
-	for i, o := range ops {
-		if err != nil {
-			o.done <- err
-			continue
+	for c := range numClasses {
+		woken := false
+		for i, o := range ops {
+			if o.class != c {
+				continue
+			}
+			woken = true
+			if err != nil {
+				o.done <- err
+			} else {
+				o.done <- results[i]
+			}
 		}
-		o.done <- results[i]
+		if woken && c == foreground {
+			runtime.Gosched()
+		}
 	}
 }
 
@@ -355,6 +379,10 @@ func (s *Store) failure() error {
 		return nil
 	}
 }
+
+// Failure returns the error of a store that has failed, and nil for one that has
+// not.
+func (s *Store) Failure() error { return s.failure() }
 
 // Failed is closed when a write failed in a way that leaves its outcome unknown.
 // From then on the store refuses everything; whoever owns it should close it

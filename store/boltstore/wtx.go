@@ -19,6 +19,8 @@ type wtx struct {
 	s      *Store
 	tx     *bolt.Tx
 	writes int // changes so far; refusals that wrote nothing leave it as it was
+	// target is how long the transaction should take.
+	target time.Duration
 
 	totals totals
 	head   store.AuditRef
@@ -201,6 +203,7 @@ func (w *wtx) flush() error {
 func (w *wtx) publish() {
 	s := w.s
 	s.totals, s.head, s.gates, s.erased = w.totals, w.head, w.gates, w.erased
+	s.gatesNow.Store(&w.gates)
 	w.window.publish()
 	for _, ms := range w.dueAdded {
 		s.dueCount.add(ms, 1)

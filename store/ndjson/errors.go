@@ -99,6 +99,15 @@ func (c *collector) wants(line int64) bool {
 	return len(c.first) < c.limit || c.limit > 0 && line < c.first[c.limit-1].Line
 }
 
+// list returns what was collected as conflicts.
+func (c *collector) list() []Conflict {
+	var all []Conflict
+	for _, e := range c.first {
+		all = append(all, Conflict{e.Line, e.ID, e.Err.Error()})
+	}
+	return all
+}
+
 // err returns what was collected as an error, nil when there is nothing.
 func (c *collector) err(code store.Code) error {
 	if c.total == 0 {

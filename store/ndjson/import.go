@@ -18,7 +18,7 @@ import (
 const (
 	// OnConflictFail refuses the whole input.
 	OnConflictFail = "fail"
-	// OnConflictKeep leaves the record as it is, counts it and goes on.
+	// OnConflictKeep leaves the record as it is, tells it and goes on.
 	OnConflictKeep = "keep"
 )
 
@@ -71,9 +71,19 @@ type Summary struct {
 	Lines     int64 `json:"lines"`
 	Tenants   Tally `json:"tenants"`
 	Resources Tally `json:"resources"`
+	// Conflicts are, of an import with OnConflictKeep, the first of those that
+	// were counted, in the order of their lines: ImportOptions.MaxErrors of them.
+	Conflicts []Conflict `json:"conflicts,omitempty"`
 	// Complete: all that was to be imported or exported is, and the import
 	// gate is open. A dry run completes only when nothing was to be done.
 	Complete bool `json:"complete"`
+}
+
+// Conflict is a line of the input that differs from the record that is kept.
+type Conflict struct {
+	Line    int64  `json:"line"`
+	ID      string `json:"id"`
+	Message string `json:"message"`
 }
 
 // Tally counts records by what became of them.
@@ -109,7 +119,7 @@ func (t *Tally) count(o store.Outcome) {
 // interruption it writes what is missing.
 //
 // Errors: *[InvalidInput], for the lines that are wrong or, when none is, for
-// those that conflict; else those of reading, of sorting and of the store, which
+// those that conflict; *[store.SpaceError]; else those of reading, of sorting and of the store, which
 // may leave the import incomplete and its gate closed. The summary is that of
 // what was done until then.
 func Import(ctx context.Context, o ImportOptions) (Summary, error) {
@@ -118,6 +128,9 @@ func Import(ctx context.Context, o ImportOptions) (Summary, error) {
 		return Summary{}, err
 	}
 	err = im.run(ctx)
+	if im.o.OnConflict == OnConflictKeep {
+		im.sum.Conflicts = im.conflicts.list()
+	}
 	if cerr := im.close(); cerr != nil {
 		err = errors.Join(err, cerr)
 	}
@@ -203,10 +216,23 @@ func completeGrace(g store.Grace) (store.Grace, error) {
 	return g, nil
 }
 
+// hasRoom refuses an import that the store has no room for before its input is
+// read, which may take long. The store looks again at every batch.
+func (im *importing) hasRoom(ctx context.Context) error {
+	gates, err := im.o.Store.Gates(ctx)
+	switch {
+	case err != nil:
+		return fmt.Errorf("read the gates: %w", err)
+	case gates.Space != nil && !im.o.DryRun:
+		return &store.SpaceError{Space: *gates.Space}
+	}
+	return nil
+}
+
 // run does the steps of an import. All of them but the last only read.
 func (im *importing) run(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		im.read, im.relate, im.compareTenants, im.planTenants, im.compareResources,
+		im.hasRoom, im.read, im.relate, im.compareTenants, im.planTenants, im.compareResources,
 	} {
 		if err := step(ctx); err != nil {
 			return err

@@ -3,6 +3,7 @@ package ndjson
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -109,6 +110,11 @@ func TestImport_ConflictsRefuseEverything(t *testing.T) {
 	kept := exportText(t, s)
 	sum = mustImport(t, s, changed, func(o *ImportOptions) { o.OnConflict = OnConflictKeep })
 	want.Complete = true
+	want.Conflicts = []Conflict{
+		{2, "root-1", "differs from the tenant that is kept in hold"},
+		{3, "child", "differs from the tenant that is kept in parentId, name, status, disabledAt, purgeAfterDays"},
+		{4, "u-1", `data differs from that of the user of tenant "root-1" that is kept`},
+	}
 	if d := cmp.Diff(want, sum); d != "" {
 		t.Errorf("keep: summary (-want +got):\n%s", d)
 	}
@@ -120,6 +126,27 @@ func TestImport_ConflictsRefuseEverything(t *testing.T) {
 	}
 	if d := cmp.Diff(kept, strings.Join(without, "")); d != "" {
 		t.Errorf("keep changed what was kept (-before +after):\n%s", d)
+	}
+}
+
+func TestImport_KeepNamesTheFirstConflictsAndCountsAll(t *testing.T) {
+	s := openStore(t)
+	var lines, changed strings.Builder
+	for i := range 250 {
+		lines.WriteString(activeLine(fmt.Sprintf("t-%03d", i), ""))
+		changed.WriteString(disabledLine(fmt.Sprintf("t-%03d", 249-i), "", 30))
+	}
+	mustImport(t, s, lines.String())
+	for _, dry := range []bool{true, false} {
+		sum := mustImport(t, s, changed.String(), func(o *ImportOptions) { o.OnConflict, o.DryRun = OnConflictKeep, dry })
+		if sum.Tenants.Conflict != 250 || len(sum.Conflicts) != 100 {
+			t.Fatalf("%d conflicts, %d of them named", sum.Tenants.Conflict, len(sum.Conflicts))
+		}
+		for i, c := range sum.Conflicts {
+			if c.Line != int64(i+1) || c.ID != fmt.Sprintf("t-%03d", 249-i) {
+				t.Errorf("conflict %d: %+v", i, c)
+			}
+		}
 	}
 }
 

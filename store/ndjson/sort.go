@@ -32,6 +32,8 @@ type sorter struct {
 	size   int64
 	runs   []run
 	sealed bool
+	// free is freeSpace but in tests.
+	free func(*os.File) (int64, error)
 }
 
 // ref is a record in memory.
@@ -50,7 +52,7 @@ type run struct{ off, len int64 }
 // newSorter returns a sorter that uses about limit bytes and keeps its file in
 // dir, "" for the system's.
 func newSorter(dir string, limit int64) *sorter {
-	return &sorter{dir: dir, limit: int(max(limit, 4<<10))}
+	return &sorter{dir: dir, limit: int(max(limit, 4<<10)), free: freeSpace}
 }
 
 // chunkSize is how much memory is allocated at a time.
@@ -192,6 +194,25 @@ func (s *sorter) reduce() error {
 	return nil
 }
 
+// tempFile returns a file without a name in dir, "" for the system's. Where the
+// file system cannot make one, it has a name for an instant.
+func tempFile(dir string) (*os.File, error) {
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	if f, err := os.OpenFile(dir, os.O_RDWR|unnamed, 0o600); err == nil {
+		return f, nil
+	}
+	f, err := os.CreateTemp(dir, "purger-import-*")
+	if err != nil {
+		return nil, fmt.Errorf("create temporary file for sorting: %w", err)
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, errors.Join(fmt.Errorf("remove name of temporary file: %w", err), f.Close())
+	}
+	return f, nil
+}
+
 // runWriter appends one run to the file.
 type runWriter struct {
 	s   *sorter
@@ -202,16 +223,13 @@ type runWriter struct {
 // newRun begins a run, creating the file for the first.
 func (s *sorter) newRun(limit int) (*runWriter, error) {
 	if s.file == nil {
-		f, err := os.CreateTemp(s.dir, "purger-import-*")
+		f, err := tempFile(s.dir)
 		if err != nil {
-			return nil, fmt.Errorf("create temporary file for sorting: %w", err)
-		}
-		if err := os.Remove(f.Name()); err != nil {
-			return nil, errors.Join(fmt.Errorf("remove name of temporary file: %w", err), f.Close())
+			return nil, err
 		}
 		s.file = f
 	}
-	at := io.NewOffsetWriter(s.file, s.size)
+	at := sparing{s, io.NewOffsetWriter(s.file, s.size)}
 	return &runWriter{s: s, w: bufio.NewWriterSize(at, min(max(limit/16, 4<<10), 64<<10))}, nil
 }
 

@@ -67,6 +67,16 @@ func (m *machine) compare(t *rapid.T) {
 	if !slices.Equal(ids, m.resumable()) {
 		t.Fatalf("resumable at %s: %q; want %q", store.FormatTime(m.now), ids, m.resumable())
 	}
+	if defect := m.e.nextAttemptDefect(m.now); defect != "" {
+		t.Fatal(defect)
+	}
+	for id, v := range m.tenants {
+		if v.parent == "" {
+			if defect := m.e.surveyDefect(id, request(m.now)); defect != "" {
+				t.Fatal(defect)
+			}
+		}
+	}
 }
 
 // tenantDefect returns how a record differs from the model.

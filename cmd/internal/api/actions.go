@@ -82,6 +82,7 @@ func (s *server) retry(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
+	s.wake()
 	return reply(w, http.StatusOK, wireTenant(t))
 }
 

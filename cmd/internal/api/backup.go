@@ -2,9 +2,11 @@ package api
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -46,8 +48,7 @@ func (s *server) spool(ctx context.Context) (f *os.File, size int64, err error) 
 	if err := s.checkSpace(ctx); err != nil {
 		return nil, 0, err
 	}
-	f, err = os.CreateTemp(s.TempDir, "backup-*.tmp") // mode 0600
-	if err != nil {
+	if f, err = unnamedFile(s.TempDir); err != nil {
 		return nil, 0, store.Errorf(store.Unavailable, "make room for a backup: %w", err)
 	}
 	defer func() {
@@ -55,9 +56,6 @@ func (s *server) spool(ctx context.Context) (f *os.File, size int64, err error) 
 			f.Close()
 		}
 	}()
-	if err := os.Remove(f.Name()); err != nil {
-		return nil, 0, store.Errorf(store.Unavailable, "make room for a backup: %w", err)
-	}
 	if size, err = s.Store.Backup(ctx, f); err != nil {
 		return nil, 0, err
 	}
@@ -72,6 +70,22 @@ func (s *server) spool(ctx context.Context) (f *os.File, size int64, err error) 
 		return nil, 0, store.Errorf(store.Internal, "read the backup: %w", err)
 	}
 	return f, size, nil
+}
+
+// unnamedFile returns a file in dir that has no name. Where the file system cannot
+// make one, it has a name for an instant.
+func unnamedFile(dir string) (*os.File, error) {
+	if fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600); err == nil {
+		return os.NewFile(uintptr(fd), filepath.Join(dir, "backup.tmp")), nil // the name is for messages
+	}
+	f, err := os.CreateTemp(dir, "backup-*.tmp") // mode 0600
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 // checkSpace refuses a backup that would fill the disk.

@@ -45,5 +45,6 @@ func (s *server) changeGates(w http.ResponseWriter, r *request, c store.GateChan
 	if err != nil {
 		return err
 	}
+	s.wake() // what was claimed goes on without waiting for the schedule
 	return reply(w, http.StatusOK, gates)
 }

@@ -233,7 +233,7 @@ func TestImport_AnAnswerThatIsCutOffIsAnError(t *testing.T) {
 			return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(body))}, nil
 		}))
 		_, err := c.Import(t.Context(), strings.NewReader(""), client.ImportOptions{}, nil)
-		if store.CodeOf(err) != store.Unavailable || !strings.Contains(err.Error(), "cut off") {
+		if store.CodeOf(err) != store.Unavailable || strings.Count(err.Error(), "cut off") != 1 || !strings.HasPrefix(err.Error(), "POST /import: the answer was cut off: ") {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}

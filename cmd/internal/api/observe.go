@@ -103,7 +103,7 @@ func (rec *recorder) fields(route string, status int, took time.Duration, trace 
 		f = append(f, zap.String("actor", rec.actor))
 	}
 	if rec.tenant != "" {
-		f = append(f, zap.String("tenant_id", rec.tenant))
+		f = append(f, zap.String("tenant", rec.tenant))
 	}
 	if rec.err != nil {
 		f = append(f, zap.String("error", rec.err.Error()))

@@ -53,7 +53,7 @@ func TestLog_OneLineARequestWithoutWhatItHolds(t *testing.T) {
 		}
 		for i, w := range want {
 			f := lines[i].ContextMap()
-			if lines[i].Level != w.level || f["route"] != w.route || f["status"] != w.status || f["tenant_id"] != w.tenant {
+			if lines[i].Level != w.level || f["route"] != w.route || f["status"] != w.status || f["tenant"] != w.tenant {
 				t.Errorf("line %d: %s %v, want %+v", i, lines[i].Level, f, w)
 			}
 			if f["actor"] != ProcessActor().ID || len(f["trace_id"].(string)) != 32 || f["took"] == nil {

@@ -121,6 +121,7 @@ func TestOperations_AStoreThatCannotBeReadIsToldByReadyAndScrape(t *testing.T) {
 // beating is a scheduler with a fixed last beat.
 type beating struct{ last time.Time }
 
+func (beating) Wake()                                   {}
 func (beating) Trigger(purge.Trigger) *scheduler.Ticket { return nil }
 func (b beating) Status() scheduler.Status              { return scheduler.Status{LastBeat: b.last} }
 

@@ -24,6 +24,7 @@ type Engine interface {
 // Scheduler is what the server needs of a [scheduler.Scheduler].
 type Scheduler interface {
 	Trigger(t purge.Trigger) *scheduler.Ticket
+	Wake()
 	Status() scheduler.Status
 }
 

@@ -55,6 +55,13 @@ func (s *server) pass(r *request, t purge.Trigger, wait bool) (purge.Report, err
 	return ticket.Wait(r.Context())
 }
 
+// wake tells the scheduler that there may be a purge to resume.
+func (s *server) wake() {
+	if s.Scheduler != nil {
+		s.Scheduler.Wake()
+	}
+}
+
 // listPasses answers GET /purges.
 func (s *server) listPasses(w http.ResponseWriter, r *request) error {
 	limit, err := r.query.number("limit", 1, keptRuns, keptRuns)

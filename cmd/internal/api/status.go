@@ -33,6 +33,7 @@ func (s *server) status(w http.ResponseWriter, r *request) error {
 		st.Daemon, st.PID = true, os.Getpid()
 		sched := s.Scheduler.Status()
 		st.Schedule, st.NextRun = sched.Schedule, store.Timestamp{Time: sched.NextRun}
+		st.NextRetry = store.Timestamp{Time: sched.NextRetry}
 		if sched.Running {
 			st.Running = &client.Running{Trigger: string(sched.Trigger), Since: store.Timestamp{Time: sched.Since}}
 		}

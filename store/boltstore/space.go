@@ -1,0 +1,90 @@
+package boltstore
+
+import (
+	"fmt"
+	"syscall"
+
+	bolt "go.etcd.io/bbolt"
+	"go.uber.org/zap"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+// bbolt never writes a page in place: whatever a transaction touches, also what
+// it deletes from, is written anew before the old pages are free. After a commit
+// that ran out of disk the outcome is unknown and the store has to be opened
+// again, which would go on for as long as the disk is full. So a transaction is
+// not begun unless this much room is sure to be there.
+const (
+	// leastRoom is for changes of people, and for what a pass notes at its end:
+	// some pages each, of as many as share a transaction.
+	leastRoom = 16 << 20
+	// stepRoom is for a step of a purge or an import, which may touch a page for
+	// each of thousands of ids. It is larger, so that a disk that fills up stops
+	// purging while people can still reactivate.
+	stepRoom = 64 << 20
+	// tenantRoom is what a step takes for each tenant whose record it writes,
+	// beyond those that stepRoom covers.
+	tenantRoom = 1 << 10
+)
+
+// freeSpace returns the bytes that this process may still write to a directory's
+// disk.
+func freeSpace(dir string) (int64, error) {
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(dir, &fs); err != nil {
+		return 0, fmt.Errorf("look for room on the disk of %s: %w", dir, err)
+	}
+	return int64(fs.Bavail) * fs.Bsize, nil
+}
+
+// pageSizeOf returns the page size of a database. It reads the memory map.
+func pageSizeOf(db *bolt.DB) int64 { return int64(db.Info().PageSize) }
+
+// short returns what is missing when want bytes are to be written to db; nil for
+// nothing. Free pages of the file are used before it grows. They count for half
+// of want at most: a record of several pages may find no gap among them, and on
+// a disk that copies on write they are no room at all.
+func (s *Store) short(db *bolt.DB, want int64) *store.Space {
+	own := int64(db.Stats().FreePageN) * s.pageSize
+	return s.shortOf(min(own, want/2), want)
+}
+
+// shortOf is short when own bytes of the room are there already. A disk that
+// cannot be asked is no obstacle: writing will tell.
+func (s *Store) shortOf(own, want int64) *store.Space {
+	free, err := s.freeSpace(s.opt.Dir)
+	if err != nil {
+		s.log.Debug("the room on the disk is not known", zap.Error(err))
+		return nil
+	}
+	if free+own >= want {
+		return nil
+	}
+	return &store.Space{Dir: s.opt.Dir, Free: free + own, Want: want}
+}
+
+// room returns a [store.SpaceError] unless want bytes can be written to db.
+func (s *Store) room(db *bolt.DB, want int64) error { return noRoom(s.short(db, want)) }
+
+// stepRoom returns a [store.SpaceError] unless there is room for a step of a
+// purge or an import that writes more bytes beyond what any step may.
+func (w *wtx) stepRoom(more int64) error { return w.s.room(w.tx.DB(), stepRoom+more) }
+
+// roomFor returns what the data of resources takes, in pages that may be half
+// empty.
+func roomFor(data [][]byte) int64 {
+	var n int64
+	for _, d := range data {
+		n += 2 * int64(len(d))
+	}
+	return n
+}
+
+// noRoom makes an error of what is missing.
+func noRoom(short *store.Space) error {
+	if short == nil {
+		return nil
+	}
+	return &store.SpaceError{Space: *short}
+}
