@@ -66,6 +66,7 @@ var homes = map[string][]string{
 	"go.uber.org/goleak":                     suites,
 	"pgregory.net/rapid":                     suites,
 	"github.com/anishathalye/porcupine":      suites,
+	"github.com/santhosh-tekuri/jsonschema":  suites,
 	"testing":                                suites,
 	module + "/store/storetest":              {"test"},
 	module + "/purge/targettest":             {"test"},

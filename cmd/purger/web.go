@@ -31,7 +31,7 @@ func (d *daemon) serveWeb(ctx context.Context) error {
 		switch path := r.URL.Path; {
 		case path == api.GatePath || strings.HasPrefix(path, api.GatePath+"/"):
 			d.gate.ServeHTTP(w, r)
-		case strings.HasPrefix(path, "/api/"):
+		case strings.HasPrefix(path, "/api/"), path == api.DescriptionPath:
 			calls.ServeHTTP(w, r)
 		default:
 			d.operations.ServeHTTP(w, r)

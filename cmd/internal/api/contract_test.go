@@ -83,7 +83,7 @@ func newContract(t *testing.T) *contract {
 		t.Fatal(err)
 	}
 	c.address = l.Addr().String()
-	srv := NewHTTPServer(c.handler, nil)
+	srv := NewHTTPServer(watch(t, c.handler), nil)
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(l) }()
 	t.Cleanup(func() {

@@ -23,6 +23,7 @@ func (s *server) export(w http.ResponseWriter, r *request) error {
 	h := w.Header()
 	h.Set("Content-Type", client.ContentNDJSON)
 	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Trailer", client.TrailerSummary+", "+client.TrailerError)
 	out := bufio.NewWriterSize(streaming(w), 64<<10)
 	sum, err := ndjson.Export(r.Context(), from, out, ndjson.ExportOptions{})

@@ -76,7 +76,7 @@ func askGate(t *testing.T, g *Gate, what string, headers ...string) *httptest.Re
 		req.Header.Add(name, value)
 	}
 	rec := httptest.NewRecorder()
-	g.ServeHTTP(rec, req)
+	watch(t, g).ServeHTTP(rec, req)
 	return rec
 }
 

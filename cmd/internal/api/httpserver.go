@@ -25,11 +25,26 @@ func NewHTTPServer(h http.Handler, l *zap.Logger) *http.Server {
 		l = zap.NewNop()
 	}
 	return &http.Server{
-		Handler:           h,
+		Handler:           closeAfterChunks(h),
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    32 << 10,
 		ConnContext:       withPeer,
 		ErrorLog:          zap.NewStdLog(l.Named("http")),
+		// OPTIONS * is a request as any other: who calls is asked first.
+		DisableGeneralOptionsHandler: true,
 	}
+}
+
+// closeAfterChunks makes a request with chunks the last one of its connection. It
+// may have had a length, too, which net/http does not tell: somebody in between who
+// went by that one would take what follows for another request (RFC 9112, section
+// 6.1).
+func closeAfterChunks(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.TransferEncoding) > 0 {
+			w.Header().Set("Connection", "close")
+		}
+		h.ServeHTTP(w, r)
+	})
 }

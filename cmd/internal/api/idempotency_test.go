@@ -250,7 +250,9 @@ func (s *patient) Run(ctx context.Context, trigger purge.Trigger) (purge.Report,
 	close(s.began)
 	select {
 	case <-s.end:
-		return purge.Report{Trigger: trigger, Result: purge.ResultOK}, nil
+		report, err := s.Plan(ctx)
+		report.Trigger, report.Result = trigger, purge.ResultOK
+		return report, err
 	case <-ctx.Done():
 		return purge.Report{}, context.Cause(ctx)
 	}
@@ -262,9 +264,11 @@ type verbose struct {
 	passes atomic.Int64
 }
 
-func (v *verbose) Run(context.Context, purge.Trigger) (purge.Report, error) {
+func (v *verbose) Run(ctx context.Context, _ purge.Trigger) (purge.Report, error) {
 	v.passes.Add(1)
-	return purge.Report{Error: strings.Repeat("x", store.MaxAnswer)}, nil
+	report, err := v.Plan(ctx)
+	report.Error = strings.Repeat("x", store.MaxAnswer)
+	return report, err
 }
 
 func TestIdempotency_AnAnswerTooLargeToKeepIsNotGivenAgainAndTheCallNotMadeAgain(t *testing.T) {
@@ -290,7 +294,7 @@ func TestIdempotency_AnswersOutliveTheDaemonAndInterruptedCallsAreNotMadeAgain_G
 			t.Fatal(err)
 		}
 		r := newRig(t, byName, func(o *Options) { o.Store = st })
-		r.transport = InProcess(r.handler)
+		r.transport = InProcess(r.watched(t))
 		defer func() {
 			r.transport.(*Local).Close()
 			if err := st.Close(); err != nil {

@@ -29,7 +29,7 @@ func (s *server) importFile(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	if err := checkContentType(r.Header.Get("Content-Type"), client.ContentNDJSON); err != nil {
+	if err := checkContentType(r.Header, client.ContentNDJSON); err != nil {
 		return err
 	}
 	to, ok := s.Store.(interface {
@@ -82,6 +82,7 @@ func newEvents(w http.ResponseWriter, left context.CancelCauseFunc) (*events, er
 	}
 	w.Header().Set("Content-Type", client.ContentNDJSON)
 	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(http.StatusOK)
 	e := &events{enc: json.NewEncoder(w), rec: rec, left: left}
 	return e, rec.flush()

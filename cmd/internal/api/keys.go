@@ -88,7 +88,7 @@ func (set keySet) verify(token *jose.JSONWebSignature) ([]byte, error) {
 		}
 	}
 	if len(fit) != 1 {
-		return nil, fmt.Errorf("%d keys fit a token with kid %.64q and alg %q; want one", len(fit), header.KeyID, header.Algorithm)
+		return nil, fmt.Errorf("%d keys fit a token with kid %s and alg %q; want one", len(fit), quote(header.KeyID), header.Algorithm)
 	}
 	payload, err := token.Verify(fit[0].Key)
 	if err != nil {

@@ -65,7 +65,7 @@ func (t *turnstile) admit(w http.ResponseWriter, subject string, now time.Time) 
 	}
 	reservation.CancelAt(now)
 	retryAfter(w, wait)
-	return store.Errorf(store.Exhausted, "more than %d requests a second of %q; try again later", l.PerSubject, subject)
+	return store.Errorf(store.Exhausted, "more than %d requests a second of %s; try again later", l.PerSubject, quote(subject))
 }
 
 // now returns the limits in force.

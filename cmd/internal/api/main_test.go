@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"go.uber.org/zap"
 
 	"github.com/tenantpurge/purger/purge"
@@ -17,8 +16,6 @@ import (
 	"github.com/tenantpurge/purger/store"
 	"github.com/tenantpurge/purger/store/boltstore"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // rig is a server on a real store, and a client of it.
 type rig struct {
@@ -30,10 +27,12 @@ type rig struct {
 	handler   http.Handler
 	dir       string
 	socket    string // "" in process
+	// operations: the handler is that of the operations endpoints.
+	operations bool
 }
 
 // open opens a store in a directory of the test's.
-func open(t *testing.T) *boltstore.Store {
+func open(t testing.TB) *boltstore.Store {
 	t.Helper()
 	st, err := boltstore.Open(t.Context(), boltstore.Options{Dir: t.TempDir(), Logger: zap.NewNop()})
 	if err != nil {
@@ -51,7 +50,7 @@ func open(t *testing.T) *boltstore.Store {
 }
 
 // newRig returns a rig whose client is not connected yet.
-func newRig(t *testing.T, change ...func(*Options)) *rig {
+func newRig(t testing.TB, change ...func(*Options)) *rig {
 	t.Helper()
 	r := &rig{store: open(t), dir: t.TempDir()}
 	settings := purge.DefaultSettings()
@@ -70,10 +69,24 @@ func newRig(t *testing.T, change ...func(*Options)) *rig {
 	return r
 }
 
+// watched returns the handler as watch does, but for a store of which the
+// answers are made up.
+func (r *rig) watched(t *testing.T) http.Handler {
+	t.Helper()
+	_, madeUp := r.options.Store.(*failing)
+	switch {
+	case madeUp:
+		return r.handler
+	case r.operations:
+		return watchPart(t, r.handler, operationsPart)
+	}
+	return watch(t, r.handler)
+}
+
 // inProcess connects the client within the process.
 func (r *rig) inProcess(t *testing.T) *rig {
 	t.Helper()
-	r.transport = InProcess(r.handler)
+	r.transport = InProcess(r.watched(t))
 	r.Client = client.Over(r.transport)
 	t.Cleanup(func() {
 		if err := r.Close(); err != nil {
@@ -87,7 +100,7 @@ func (r *rig) inProcess(t *testing.T) *rig {
 func (r *rig) onSocket(t *testing.T) *rig {
 	t.Helper()
 	r.socket = filepath.Join(r.dir, client.SocketName)
-	serve(t, r.handler, r.socket)
+	serve(t, r.watched(t), r.socket)
 	r.transport = client.NewTransport(r.socket)
 	c := client.Over(r.transport)
 	r.Client = c

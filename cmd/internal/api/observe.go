@@ -14,7 +14,8 @@ import (
 
 // observe gives each request a trace id, counts it and writes one line about it
 // to the log: at debug for one that only reads, at info for one that may change
-// something, at error for a defect. Bodies, queries and paths are not in it.
+// something, at error for a defect. Bodies, queries and paths are not in it, nor
+// what a refusal quotes of them.
 func observe(next http.Handler, route func(*http.Request) string, l *zap.Logger, m *metrics.Metrics) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
@@ -106,9 +107,18 @@ func (rec *recorder) fields(route string, status int, took time.Duration, trace 
 		f = append(f, zap.String("tenant", rec.tenant))
 	}
 	if rec.err != nil {
-		f = append(f, zap.String("error", rec.err.Error()))
+		f = append(f, zap.String("error", forLog(rec.err)))
 	}
 	return f
+}
+
+// forLog returns what the log is told of an error: its text, unless that may quote
+// what the caller sent. The answer has it, and the trace id leads to the answer.
+func forLog(err error) string {
+	if codeOf(err) == store.Invalid {
+		return string(store.Invalid)
+	}
+	return err.Error()
 }
 
 // recorderOf returns the recorder that observe made; every answer has one.

@@ -29,7 +29,7 @@ func newOperations(t *testing.T, r *rig, change func(*OperationsOptions)) *rig {
 	if change != nil {
 		change(&o)
 	}
-	return (&rig{handler: OperationsHandler(o)}).inProcess(t)
+	return (&rig{handler: OperationsHandler(o), operations: true}).inProcess(t)
 }
 
 func TestOperations_EachEndpointAnswers(t *testing.T) {

@@ -60,7 +60,7 @@ func (a answered) json(t *testing.T) map[string]any {
 }
 
 // problem returns the only error of an answer, after a look at its form.
-func (a answered) problem(t *testing.T) client.Problem {
+func (a answered) problem(t testing.TB) client.Problem {
 	t.Helper()
 	var body client.ErrorBody
 	if err := json.Unmarshal([]byte(a.body), &body); err != nil || len(body.Errors) != 1 {

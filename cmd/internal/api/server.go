@@ -16,8 +16,9 @@ import (
 // server answers the API.
 type server struct {
 	Options
-	mux       *http.ServeMux
-	turnstile turnstile
+	mux         *http.ServeMux
+	description http.Handler
+	turnstile   turnstile
 
 	// One of each at a time: two imports would open each other's gate, and
 	// several backups or checks would fill the disk or starve the passes.
@@ -36,7 +37,7 @@ func New(o Options) http.Handler {
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
-	s := &server{Options: o, mux: http.NewServeMux(), turnstile: turnstile{limits: o.Limits}}
+	s := &server{Options: o, mux: http.NewServeMux(), description: newDescription(), turnstile: turnstile{limits: o.Limits}}
 	s.mux.HandleFunc("/", s.notFound)
 	for path, methods := range s.resources() {
 		s.mux.Handle(path, methods)
@@ -46,6 +47,9 @@ func New(o Options) http.Handler {
 
 // route returns the label of a request's route, which never has an id in it.
 func (s *server) route(r *http.Request) string {
+	if r.URL.Path == DescriptionPath {
+		return DescriptionPath
+	}
 	_, pattern := s.mux.Handler(r)
 	if res, ok := s.resource(r); ok {
 		if _, ok := res.methods[r.Method]; ok {
@@ -63,8 +67,8 @@ func (s *server) resource(r *http.Request) (*resource, bool) {
 	return res, ok
 }
 
-// ServeHTTP implements http.Handler. Who calls is asked before anything else,
-// so that a stranger learns nothing, not even which routes there are.
+// ServeHTTP implements http.Handler. Who calls is asked before anything else, so
+// that a stranger learns nothing but what is written in the description.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = r.WithContext(context.WithValue(r.Context(), remoteKey{}, s.Remote))
 	defer s.recover(w, r)
@@ -73,6 +77,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.turnstile.leave()
+	if r.URL.Path == DescriptionPath {
+		s.description.ServeHTTP(w, r)
+		return
+	}
 	caller, err := s.Authenticate(r)
 	if err != nil {
 		if codeOf(err) == store.Unauthenticated {

@@ -21,7 +21,7 @@ import (
 // connect returns a bare connection to a handler in process.
 func connect(t *testing.T, h http.Handler) net.Conn {
 	t.Helper()
-	l := InProcess(h)
+	l := InProcess(watch(t, h))
 	conn, err := l.DialContext(t.Context(), "", "")
 	if err != nil {
 		t.Fatal(err)

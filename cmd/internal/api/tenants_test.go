@@ -211,7 +211,7 @@ func TestQuery_IsStrict(t *testing.T) {
 			"/audit?limit=5000":                                     "limit",
 			"/purges?limit=101":                                     "limit",
 			"/status?verbose=true":                                  "verbose",
-			"/tenants?" + strings.Repeat("x", 300) + "=1":           strings.Repeat("x", 300),
+			"/tenants?" + strings.Repeat("x", 300) + "=1":           strings.Repeat("x", maxQuote),
 		} {
 			res := raw(t, r, "GET "+client.Prefix+target, "")
 			p := res.problem(t)

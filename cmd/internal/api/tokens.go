@@ -81,9 +81,23 @@ func (t *Tokens) Authenticate(r *http.Request) (Caller, error) {
 	case errors.As(err, &expired) && !expired.Expiry.IsZero():
 		return Caller{}, store.Errorf(store.Unauthenticated, "token: it expired at %s", store.FormatTime(expired.Expiry))
 	case err != nil:
-		return Caller{}, store.Errorf(store.Unauthenticated, "token: %s", strings.TrimPrefix(err.Error(), "oidc: "))
+		return Caller{}, store.Errorf(store.Unauthenticated, "token: %s", reasonOf(err))
 	}
 	return t.callerOf(token)
+}
+
+// reasonOf returns why a token was refused, without what the token holds: neither
+// the log nor the answer is a place for claims that nobody has signed.
+func reasonOf(err error) string {
+	reason := strings.TrimPrefix(err.Error(), "oidc: ")
+	const malformed = "malformed jwt"
+	if strings.HasPrefix(reason, malformed) && !strings.HasPrefix(reason, malformed+": illegal base64 data at input byte ") {
+		return malformed
+	}
+	for _, quoting := range []string{" got ", ": json: "} {
+		reason, _, _ = strings.Cut(reason, quoting)
+	}
+	return reason
 }
 
 // callerOf returns the caller of a token whose signature, iss, aud and exp are
@@ -91,7 +105,7 @@ func (t *Tokens) Authenticate(r *http.Request) (Caller, error) {
 func (t *Tokens) callerOf(token *oidc.IDToken) (Caller, error) {
 	var claims map[string]any
 	if err := token.Claims(&claims); err != nil {
-		return Caller{}, store.Errorf(store.Unauthenticated, "token: %w", err)
+		return Caller{}, store.Errorf(store.Unauthenticated, "token: the claims cannot be read")
 	}
 	if err := t.checkNotBefore(claims, time.Now()); err != nil {
 		return Caller{}, err
