@@ -23,8 +23,11 @@ const (
 
 // triggers returns what sets off a pass. A plan changes nothing and is no pass.
 func triggers() []string {
-	return []string{"schedule", "startup", "signal", "api", "run", "catchup", "retry"}
+	return []string{"schedule", "startup", "signal", "api", "run", "catchup", retry}
 }
+
+// retry is the trigger of a pass that takes nothing but what was claimed before.
+const retry = "retry"
 
 // success is the result of a pass that did all that was due.
 const success = "ok"

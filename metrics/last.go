@@ -20,12 +20,13 @@ type lastPasses struct {
 	mu   sync.Mutex
 	view StoreView // nil until there is one, and again once it was read
 	at   map[string]time.Time
+	done time.Time // when the last one ended that did all that was due
 }
 
 func newLastPasses() *lastPasses {
 	return &lastPasses{
 		success: prometheus.NewDesc(namespace+"_last_success_timestamp_seconds",
-			"When the last pass ended that did all that was due, 0 when none is remembered.", nil, nil),
+			"When the last pass ended that did all that was due, 0 when none is remembered; a retry takes nothing new, and does not count.", nil, nil),
 		run: prometheus.NewDesc(namespace+"_last_run_timestamp_seconds",
 			"When the last pass ended with the result, 0 when none is remembered.", []string{"result"}, nil),
 		at: map[string]time.Time{},
@@ -33,14 +34,18 @@ func newLastPasses() *lastPasses {
 }
 
 // ended notes a pass. One that ended before a noted one changes nothing.
-func (l *lastPasses) ended(result string, at time.Time) {
+func (l *lastPasses) ended(trigger, result string, at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.note(result, at)
+	l.note(trigger, result, at)
 }
 
-// note is ended under the lock.
-func (l *lastPasses) note(result string, at time.Time) {
+// note is ended under the lock. A retry leaves out what has come due, so it is
+// no success however well it ended.
+func (l *lastPasses) note(trigger, result string, at time.Time) {
+	if result == success && trigger != retry && at.After(l.done) {
+		l.done = at
+	}
 	if at.After(l.at[result]) {
 		l.at[result] = at
 	}
@@ -66,7 +71,7 @@ func (l *lastPasses) recall() error {
 		return fmt.Errorf("read the last passes: %w", err)
 	}
 	for _, r := range runs {
-		l.note(oneOf(results(), r.Result), r.FinishedAt.Time)
+		l.note(r.Trigger, oneOf(results(), r.Result), r.FinishedAt.Time)
 	}
 	l.view = nil
 	return nil
@@ -86,7 +91,7 @@ func (l *lastPasses) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.NewInvalidMetric(l.run, err)
 		return
 	}
-	ch <- prometheus.MustNewConstMetric(l.success, prometheus.GaugeValue, timestamp(l.at[success]))
+	ch <- prometheus.MustNewConstMetric(l.success, prometheus.GaugeValue, timestamp(l.done))
 	for _, r := range results() {
 		ch <- prometheus.MustNewConstMetric(l.run, prometheus.GaugeValue, timestamp(l.at[r]), r)
 	}

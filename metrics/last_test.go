@@ -13,13 +13,13 @@ import (
 )
 
 func run(result string, finished time.Time) store.Run {
-	return store.Run{Result: result, FinishedAt: store.Timestamp{Time: finished}}
+	return store.Run{Trigger: "schedule", Result: result, FinishedAt: store.Timestamp{Time: finished}}
 }
 
 // lastSuccess fails unless the last success was at the time.
 func lastSuccess(t *testing.T, reg prometheus.Gatherer, want string) {
 	t.Helper()
-	text := "# HELP purger_last_success_timestamp_seconds When the last pass ended that did all that was due, 0 when none is remembered.\n" +
+	text := "# HELP purger_last_success_timestamp_seconds When the last pass ended that did all that was due, 0 when none is remembered; a retry takes nothing new, and does not count.\n" +
 		"# TYPE purger_last_success_timestamp_seconds gauge\npurger_last_success_timestamp_seconds " + want + "\n"
 	if err := testutil.GatherAndCompare(reg, strings.NewReader(text), "purger_last_success_timestamp_seconds"); err != nil {
 		t.Error(err)
@@ -70,6 +70,21 @@ func TestLastPasses_OnlyAPassThatDidEverythingIsASuccess(t *testing.T) {
 			m.RunFinished("schedule", r, start, start.Add(time.Hour))
 		}
 	}
+	lastSuccess(t, reg, "1.7723664e+09")
+}
+
+// A retry takes nothing that has come due. If it counted, PurgerRunStale would
+// not fire as long as one tenant fails now and then.
+func TestLastPasses_ARetryIsNoSuccess(t *testing.T) {
+	m, reg := fresh(t)
+	m.RunFinished("schedule", "ok", start, start)
+	m.RunFinished("retry", "ok", start, start.Add(time.Hour))
+	lastSuccess(t, reg, "1.7723664e+09")
+
+	m, reg = fresh(t) // the next process
+	retried := run("ok", start.Add(time.Hour))
+	retried.Trigger = "retry"
+	m.WatchStore(&view{runs: []store.Run{retried, run("ok", start)}})
 	lastSuccess(t, reg, "1.7723664e+09")
 }
 

@@ -61,7 +61,7 @@ func (m *Metrics) RunFinished(trigger, result string, started, finished time.Tim
 	p.remaining.Set(0)
 	p.total.WithLabelValues(trigger, result).Inc()
 	p.duration.WithLabelValues(trigger).Observe(seconds(finished.Sub(started)))
-	p.last.ended(result, finished)
+	p.last.ended(trigger, result, finished)
 }
 
 // RunRemaining says how many tenants the running pass has not looked at yet.

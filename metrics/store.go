@@ -38,7 +38,7 @@ type storeCollector struct {
 	view StoreView
 
 	tenants, blocked, due, overdue, nextPurge *prometheus.Desc
-	paused, halted, importing                 *prometheus.Desc
+	paused, halted, importing, short          *prometheus.Desc
 	size, free, freelist                      *prometheus.Desc
 }
 
@@ -59,6 +59,8 @@ func newStoreCollector(s StoreView) *storeCollector {
 		halted: desc("halted", "Whether a limit halted purging until a person lifts it (1) or not (0), by the limit.", "reason"),
 		importing: desc("import_incomplete",
 			"Whether nothing is claimed until an interrupted import is run again (1) or not (0)."),
+		short: desc("space_short",
+			"Whether purging waits until the disk has more room (1) or not (0)."),
 		size:     desc("store_size_bytes", "Size of the store's file."),
 		free:     desc("store_free_bytes", "Size of the pages of the store's file that are free for use."),
 		freelist: desc("store_freelist_bytes", "Size of the list of free pages."),
@@ -68,7 +70,7 @@ func newStoreCollector(s StoreView) *storeCollector {
 // Describe implements prometheus.Collector.
 func (c *storeCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.tenants, c.blocked, c.due, c.overdue, c.nextPurge, c.paused, c.halted, c.importing, c.size, c.free, c.freelist,
+		c.tenants, c.blocked, c.due, c.overdue, c.nextPurge, c.paused, c.halted, c.importing, c.short, c.size, c.free, c.freelist,
 	} {
 		ch <- d
 	}
@@ -119,6 +121,7 @@ func (c *storeCollector) collectGates(g store.Gates, now time.Time, gauge func(*
 	}
 	gauge(c.paused, bit(paused))
 	gauge(c.importing, bit(g.Import != nil))
+	gauge(c.short, bit(g.Space != nil))
 	limit := ""
 	if g.Halt != nil {
 		limit = oneOf(limits(), g.Halt.Limit)

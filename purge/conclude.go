@@ -17,6 +17,7 @@ func (p *pass) ended(end ending) {
 	defer p.mu.Unlock()
 	row := Row{Outcome: end.outcome, ResourcesDeleted: end.deleted}
 	if end.outcome == OutcomeDeleted {
+		delete(p.roomless, end.receipt.TenantID)
 		row.ID, row.EstimatedPurgeDate = end.receipt.TenantID, end.receipt.EstimatedPurgeDate
 		p.rows.add(row, int64(len(end.receipt.Tenants)))
 		return
@@ -29,6 +30,9 @@ func (p *pass) ended(end ending) {
 	}
 	p.interrupted = p.interrupted || end.stopped
 	var full *store.SpaceError
+	if delete(p.roomless, row.ID); end.outcome == OutcomeRetrying && errors.As(end.err, &full) {
+		p.roomless[row.ID] = true
+	}
 	switch {
 	case errors.As(end.broken, &full):
 		p.close(full.Gate())
@@ -71,6 +75,16 @@ func (p *pass) damaged(id string, date time.Time, err error) {
 	p.e.metrics.PurgeFailed(metrics.StoreTarget, "", string(store.Internal))
 	p.e.log.Error("tenant cannot be purged: its record is damaged; check the store",
 		zap.String("tenant", id), zap.String("outcome", string(OutcomeFailed)), zap.String("error", printable(err)))
+}
+
+// lacks takes a tenant for which alone the disk has too little room.
+func (p *pass) lacks(id string, date time.Time, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rows.add(Row{ID: id, Outcome: OutcomeRetrying, Error: printable(err), EstimatedPurgeDate: store.Timestamp{Time: date}}, 0)
+	p.roomless[id] = true
+	p.e.log.Warn("tenant not purged yet: it needs more room on the disk than others",
+		zap.String("tenant", id), zap.String("outcome", string(OutcomeRetrying)), zap.String("error", printable(err)))
 }
 
 // late returns how long after its date it is; 0 without a date.
@@ -172,23 +186,25 @@ func (p *pass) conclude(ctx context.Context) (Report, error) {
 
 // recordIdleEvery is how often a pass that found nothing to do is kept. Keeping
 // each would be most of what an idle pass costs, and would push those that
-// purged something out of the list.
+// purged something out of the list. One is, though, since a restart learns from
+// the list when all that was due was done last.
 const recordIdleEvery = time.Hour
 
 // record keeps the pass in the store, unless that has no room.
 func (p *pass) record(ctx context.Context, r *Report) error {
 	idle := r.Result == ResultOK && r.Totals == (Totals{})
-	if idle && p.finished.Sub(p.e.recorded) < recordIdleEvery {
+	again := p.trigger == TriggerRetry
+	if idle && (again || p.finished.Sub(p.e.recorded) < recordIdleEvery) {
 		return nil
 	}
 	err := p.e.store.RecordRun(context.WithoutCancel(ctx), store.Run{
 		ID: r.ID, Trigger: string(r.Trigger), StartedAt: r.StartedAt, FinishedAt: r.FinishedAt, Result: string(r.Result),
-		Tenants: r.Totals.Tenants, Failed: r.Totals.Failed + r.Totals.Retrying, Blocked: r.Totals.Blocked,
+		Tenants: r.Totals.Tenants, Failed: r.Totals.Failed + r.Totals.Retrying - int64(len(p.roomless)), Blocked: r.Totals.Blocked,
 		Deleted: r.Totals.Counts, Error: r.Error,
 	})
 	var full *store.SpaceError
 	switch {
-	case err == nil:
+	case err == nil && !again:
 		p.e.recorded = p.finished
 	case errors.As(err, &full):
 		return nil

@@ -37,8 +37,8 @@ type Engine struct {
 	owner    string
 	settings atomic.Pointer[settings]
 	running  atomic.Bool
-	// waiting is what the pass before saw waiting, and recorded when a pass was
-	// last kept in the store. Only a pass uses them.
+	// waiting is what the pass before saw waiting, and recorded when a pass
+	// that was no retry was last kept in the store. Only a pass uses them.
 	waiting  map[string]store.Block
 	recorded time.Time
 }

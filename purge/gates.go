@@ -13,8 +13,7 @@ import (
 const watchEvery = 5 * time.Second
 
 // open looks at the gates. A halt, a pause or a full disk ends the pass. During
-// an import
-// nothing is claimed, but what is claimed already is finished.
+// an import nothing is claimed, but what is claimed already is finished.
 func (p *pass) open(ctx context.Context) (claims, ok bool) {
 	gates, err := p.e.store.Gates(ctx)
 	if err != nil {

@@ -55,6 +55,7 @@ type pass struct {
 	surveys     map[string]*survey // by the tenant at the top
 	rows        rows
 	waiting     map[string]store.Block
+	roomless    map[string]bool // are to be retried only because the disk had no room
 	remaining   int64
 	swept       bool        // everything due was looked at
 	interrupted bool        // something was left because the context ended
@@ -71,6 +72,7 @@ func (e *Engine) newPass(trigger Trigger) *pass {
 		e: e, id: id.String(), trigger: trigger, started: time.Now(),
 		quota: store.NewQuota(e.settings.Load().PerPass),
 		tried: map[string]*trial{}, surveys: map[string]*survey{}, waiting: map[string]store.Block{},
+		roomless: map[string]bool{},
 	}
 }
 
@@ -208,6 +210,8 @@ func (p *pass) refused(ctx context.Context, id string, c candidate, err error) {
 		p.waits(id, date, blocked.Block)
 	case errors.As(err, &gate):
 		p.stop(gate.Gate)
+	case errors.As(err, &full) && full.Own:
+		p.lacks(id, c.At, err) // others need less (G11)
 	case errors.As(err, &full):
 		p.stop(full.Gate())
 	case store.CodeOf(err) == store.Exhausted:

@@ -266,6 +266,38 @@ func TestRun_IdlePassesAreKeptOnceAnHour(t *testing.T) {
 	})
 }
 
+// After a restart, when all that was due was done last is known from the passes
+// that were kept. Retries must not keep those of the schedule out.
+func TestRun_IdlePassesAreKeptWhateverIsRetried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(t)
+		crm := failing("crm", store.Errorf(store.Unavailable, "down"), "bad")
+		fill(t, s, []store.Tenant{due("bad", "")}, nil)
+		e := newEngine(t, s, targets(crm))
+		mustRun(t, e)
+		kept := map[string]int{}
+		for range 6 {
+			time.Sleep(30 * time.Minute)
+			for range 2 { // the second has nothing to do
+				if _, err := e.Run(context.Background(), purge.TriggerRetry); err != nil {
+					t.Fatal(err)
+				}
+			}
+			mustRun(t, e)
+		}
+		runs, err := s.Runs(context.Background(), 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range runs {
+			kept[r.Trigger+" "+r.Result]++
+		}
+		if kept["retry partial"] < 3 || kept["retry ok"] != 0 || kept["run ok"] != 3 {
+			t.Errorf("kept passes in three hours: %v; want each retry that tried something, and three that were idle", kept)
+		}
+	})
+}
+
 // unreadable is a store that cannot read one tenant.
 type unreadable struct {
 	store.Store

@@ -11,6 +11,9 @@ import (
 	"github.com/tenantpurge/purger/store"
 )
 
+// roomPause is how long a purge waits that found no room on the disk.
+const roomPause = time.Minute
+
 // ending is how the work on a claim ended.
 type ending struct {
 	outcome Outcome // deleted, failed or retrying
@@ -47,9 +50,15 @@ func (e *Engine) work(ctx context.Context, s *settings, c store.Claim, again boo
 		end.stopped = true
 		end.keep(e.store.Yield(context.WithoutCancel(ctx), c.Token, time.Now()))
 	case errors.As(err, &full):
-		// No attempt is counted: it is not the tenant's trouble.
-		end.broken = full
-		if err := e.store.Yield(context.WithoutCancel(ctx), c.Token, time.Now()); err != nil && !errors.As(err, &full) {
+		// No attempt is counted: it is not the tenant's trouble. But there will
+		// not be room at once, and a retry must not follow on the other.
+		if !full.Own {
+			end.broken = full
+		}
+		next := time.Now().Add(roomPause)
+		if err := e.store.Yield(context.WithoutCancel(ctx), c.Token, next); err == nil {
+			end.next = next
+		} else if !errors.As(err, &full) {
 			end.keep(err)
 		}
 	case errors.As(err, &failed):
@@ -96,6 +105,15 @@ func (e *Engine) postpone(ctx context.Context, s *settings, c store.Claim, cause
 	end.keep(err)
 }
 
+// why returns why the outcome is not deleted: both errors, unless one has the
+// other in it.
+func (end *ending) why() error {
+	if errors.Is(end.err, end.broken) {
+		return end.err
+	}
+	return errors.Join(end.broken, end.err)
+}
+
 // keep notes an error of the store in ending the work.
 func (end *ending) keep(err error) {
 	switch {
@@ -129,7 +147,7 @@ func (e *Engine) tell(end ending, began time.Time) {
 		}
 		fields := []zap.Field{
 			zap.String("tenant", end.tenant.ID), zap.String("outcome", string(end.outcome)),
-			zap.String("error", printable(errors.Join(end.broken, end.err))),
+			zap.String("error", printable(end.why())),
 			zap.Int64("resources", end.deleted.Resources()), zap.Duration("took", time.Since(began)),
 		}
 		if !end.next.IsZero() {

@@ -43,6 +43,9 @@ func (s *Scheduler) Run(ctx context.Context) error {
 			if err := s.findRetry(ctx); err != nil {
 				return err
 			}
+			if err := s.findMakeUp(ctx); err != nil {
+				return err
+			}
 		}
 		timer.Reset(s.beat())
 		if pass == nil {
@@ -107,9 +110,10 @@ func (s *Scheduler) beat() time.Duration {
 	s.lastBeat = time.Now()
 	now := s.wall()
 	s.look(now)
+	s.lookForMakeUp(now)
 	s.lookForRetry(now)
 	sleep := s.heartbeat
-	for _, next := range []time.Time{s.times.next, s.retries.at} {
+	for _, next := range []time.Time{s.times.next, s.makeUp.at, s.retries.at} {
 		if !next.IsZero() && next.After(now) {
 			sleep = min(sleep, next.Sub(now))
 		}

@@ -50,6 +50,7 @@ func (s *Scheduler) endPass(ctx context.Context, p *pass, panicked any) error {
 	s.mu.Lock()
 	s.running = nil
 	s.retries.passed(p.began, s.wall(), resumes(p.report, p.err))
+	s.makeUp.missed = s.makeUp.missed || refuses(p.ticket.trigger, p.report)
 	next := s.times.next
 	s.mu.Unlock()
 	p.ticket.resolve(p.report, p.err)

@@ -105,7 +105,7 @@ func (s *Scheduler) lookUpRetry(ctx context.Context, r *retries, now time.Time) 
 	if next.IsZero() {
 		return nil
 	}
-	// A halt and a pause stop resuming too. Without this look a pass would begin
+	// A halt, a pause and a full disk stop resuming too. Without this look a pass would begin
 	// as soon as the one before it had ended at the gate.
 	gates, err := s.store.Gates(ctx)
 	if err != nil {
@@ -115,6 +115,8 @@ func (s *Scheduler) lookUpRetry(ctx context.Context, r *retries, now time.Time) 
 		switch {
 		case g.Reason == store.GateHalted || g.Reason == store.GatePaused && gates.Pause.Until.IsZero():
 			return nil // a person has to open it
+		case g.Reason == store.GateSpace:
+			return nil // nobody knows when there is room; each heartbeat looks
 		case g.Reason == store.GatePaused && next.Before(gates.Pause.Until.Time):
 			next = gates.Pause.Until.Time
 		}

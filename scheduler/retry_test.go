@@ -259,6 +259,7 @@ func TestRetry_ClosedGatesAreNotRunInto(t *testing.T) {
 		"paused":               {store.Gates{Pause: &store.Pause{Reason: "freeze"}}, time.Time{}},
 		"paused with an end":   {store.Gates{Pause: &store.Pause{Reason: "freeze", Until: until}}, until.Time},
 		"halted":               {store.Gates{Halt: halt}, time.Time{}},
+		"a full disk":          {store.Gates{Space: &store.Space{Dir: "/data", Want: 1}}, time.Time{}},
 		"halted and paused":    {store.Gates{Halt: halt, Pause: &store.Pause{Reason: "freeze", Until: until}}, time.Time{}},
 		"an import, which":     {store.Gates{Import: &store.Import{Digest: "d"}}, bubbleStart.Add(time.Minute)},
 		"a pause that is over": {store.Gates{Pause: &store.Pause{Reason: "freeze", Until: store.Timestamp{Time: bubbleStart}}}, bubbleStart.Add(time.Minute)},

@@ -36,6 +36,7 @@ type Scheduler struct {
 	phase    phase
 	times    timetable
 	retries  retries
+	makeUp   makeUp
 	waiting  *Ticket // the pass that begins next
 	running  *Ticket // the pass that runs
 	since    time.Time
@@ -93,8 +94,9 @@ type Status struct {
 	Running bool
 	Since   time.Time     // when the running pass began; zero when none runs
 	Trigger purge.Trigger // of the running pass; "" when none runs
-	// NextRun is when the schedule begins the next pass; zero before Run, after
-	// its end, and for a schedule without a next run.
+	// NextRun is when the next pass begins that takes all that is due: by the
+	// schedule, or earlier because a pause ends that refused one. It is zero
+	// before Run, after its end, and when neither will come.
 	NextRun  time.Time
 	Schedule string
 	// NextRetry is when a pass begins that only resumes what was claimed before,
@@ -114,7 +116,7 @@ func (s *Scheduler) Status() Status {
 	defer s.mu.Unlock()
 	st := Status{Schedule: s.times.schedule.String(), LastBeat: s.lastBeat}
 	if s.phase == phaseRunning {
-		st.NextRun, st.NextRetry = s.times.next, s.retries.at
+		st.NextRun, st.NextRetry = s.nextRun(), s.retries.at
 	}
 	if s.running != nil {
 		st.Running, st.Since, st.Trigger = true, s.since, s.running.trigger

@@ -24,10 +24,13 @@ func sizeText(n int64) string {
 // unknown. The same works once there is room. Its code is [Exhausted].
 type SpaceError struct {
 	Space
+	// Own says that there is room for what most purges write, and too little
+	// only for this one: others can go on.
+	Own bool
 }
 
 // Error implements error.
 func (e *SpaceError) Error() string { return e.String() }
 
-// Gate returns the gate that stops purging for the same reason.
+// Gate returns the gate that stops purging for the same reason, unless e.Own.
 func (e *SpaceError) Gate() Gate { return Gate{GateSpace, e.String()} }

@@ -109,7 +109,7 @@ type Store interface {
 	// token that is not the newest.
 	Postpone(ctx context.Context, tok Token, f Failure) (Tenant, error)
 	// Yield gives up the lease without an attempt being counted, for a stop in
-	// the midst of work. Errors: Conflict for a token that is not the newest.
+	// the midst of work; the tenant is resumable from at on. Errors: Conflict for a token that is not the newest.
 	Yield(ctx context.Context, tok Token, at time.Time) error
 
 	// Gates returns the persisted gates, and whether there is room on the disk.

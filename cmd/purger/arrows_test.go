@@ -35,6 +35,7 @@ var arrows = map[string][]string{
 	"cmd/purger/killtest": {}, // tests alone
 	"deploy/nginx":        {}, // tests alone
 	"deploy/prometheus":   {}, // tests alone
+	"deploy/bench":        {"purge", "metrics", "store", "store/*"},
 }
 
 // rank orders the layers; a test imports nothing of a higher one.
@@ -47,9 +48,9 @@ var suites = []string{"test", "store/storetest", "purge/targettest"}
 // it, and with "test" the tests of all of them.
 var homes = map[string][]string{
 	"github.com/robfig/cron":                 {"scheduler"},
-	"go.etcd.io/bbolt":                       {"store/boltstore"},
+	"go.etcd.io/bbolt":                       {"store/boltstore", "deploy/bench"}, // which compares with it
 	"github.com/jackc/pgx":                   {"store/pgstore", "purge/pgtarget"},
-	"github.com/prometheus/client_golang":    {"metrics", "cmd/internal/api", "test"},
+	"github.com/prometheus/client_golang":    {"metrics", "cmd/internal/api", "deploy/bench", "test"},
 	"github.com/prometheus/common":           {"metrics", "test"},
 	"github.com/prometheus/exporter-toolkit": {"cmd/internal/api", "cmd/purger"},
 	"go.yaml.in/yaml":                        {"cmd/internal/config", "cmd/purger"},
@@ -60,7 +61,7 @@ var homes = map[string][]string{
 	"github.com/cenkalti/backoff":            {"purge", "purge/*"},
 	"go.uber.org/zap":                        {"store/*", "purge", "purge/*", "scheduler", "cmd/internal/config", "cmd/internal/api", "cmd/purger", "test"},
 	"github.com/google/uuid":                 {"store/*", "purge", "purge/*", "scheduler", "cmd/internal/api", "cmd/purger", "test"},
-	"golang.org/x":                           {"store/*", "purge", "purge/*", "scheduler", "cmd/internal/api", "cmd/purger", "test"},
+	"golang.org/x":                           {"store/*", "purge", "purge/*", "scheduler", "cmd/internal/api", "cmd/purger", "deploy/bench", "test"},
 	"github.com/google/go-cmp":               suites,
 	"github.com/rogpeppe/go-internal":        suites,
 	"go.uber.org/goleak":                     suites,

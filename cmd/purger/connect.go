@@ -51,6 +51,8 @@ type session struct {
 	// discard takes back a store that was made for a call that then failed. It
 	// may be nil.
 	discard func() error
+	// made is the directory in which a store was made for the call, else "".
+	made string
 }
 
 // Close ends the session; a local one closes the store.
@@ -74,6 +76,9 @@ func (a *app) do(cmd *cobra.Command, missing whenMissing, f func(context.Context
 	err = waits(f(ctx, s))
 	if err != nil && s.discard != nil {
 		err = errors.Join(err, s.discard())
+	}
+	if err == nil && s.made != "" {
+		fmt.Fprintf(a.stderr, "new store in %s\n", printable(s.made)) // perhaps --data-dir was forgotten
 	}
 	return errors.Join(stopped(ctx, err), s.Close())
 }
@@ -159,12 +164,16 @@ func (a *app) openLocal(ctx context.Context, cfg config.Config, missing whenMiss
 			return nil, err
 		}
 	}
-	remove := func() error { return nil }
+	remove, made := func() error { return nil }, ""
 	switch exists, err := storeExists(cfg.DataDir); {
 	case err != nil:
 		return nil, err
 	case !exists && missing == refuse:
 		return nil, fmt.Errorf("there is no store in %s; want --data-dir, or dataDir in a --config, to name a directory that 'purger serve', 'import' or 'tenant create' has filled", cfg.DataDir)
+	case !exists && missing == create:
+		if made, err = filepath.Abs(cfg.DataDir); err != nil {
+			return nil, err
+		}
 	case !exists && missing == scratch:
 		if cfg.DataDir, err = os.MkdirTemp("", "purger-dry-run-*"); err != nil {
 			return nil, err
@@ -186,7 +195,7 @@ func (a *app) openLocal(ctx context.Context, cfg config.Config, missing whenMiss
 		Version: readBuildInfo().Version, Logger: logger,
 		Approvals: func() api.Approvals { return api.Approvals(cfg.API.Approvals) },
 	})
-	return &session{Client: c, local: true, discard: st.Discard, close: func() error {
+	return &session{Client: c, local: true, made: made, discard: st.Discard, close: func() error {
 		return errors.Join(st.Close(), remove())
 	}}, nil
 }

@@ -76,9 +76,10 @@ func (d *daemon) openStore(ctx context.Context) error {
 	return nil
 }
 
-// unusable gives the error of a store that is foreign, damaged or out of reach an
-// exit code of its own: other than a lock or a full disk, that does not pass by
-// itself, and to start again would only read the file again.
+// unusable gives the error of a store that is foreign, damaged or not for this
+// user to write an exit code of its own: other than a lock, a full disk or a want
+// of memory, that does not pass by itself, and to start again would only read the
+// file again.
 func unusable(err error) error {
 	switch store.CodeOf(err) {
 	case store.Precondition, store.Internal:

@@ -43,25 +43,19 @@ func (d *daemon) report(ctx context.Context) {
 func (d *daemon) tellStatus(ctx context.Context) {
 	tick := time.NewTicker(statusPeriod)
 	defer tick.Stop()
-	for ended := false; ; {
+	for {
 		stats, err := d.store.Stats(ctx, time.Now())
 		if err != nil {
 			d.notify.status("the store cannot be read: %v", err)
 		} else {
 			s := d.scheduler.Status()
-			line := statusLine(stats, s.NextRun, s.NextRetry)
-			if s.Running && !ended { // the one that has just ended may still count as running
-				line = purgingText(s.Since, s.Trigger) + ": " + line
-			}
-			d.notify.status("%s", line+d.closedText(ctx))
+			d.passes.tellStatus(statusLine(stats, s.NextRun, s.NextRetry) + d.closedText(ctx))
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			ended = false
 		case <-d.passes.ended:
-			ended = true
 		}
 		d.forget(ctx)
 		d.compactInTime(ctx)

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"slices"
 	"testing"
 	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/tenantpurge/purger/store"
 )
@@ -41,5 +44,24 @@ func TestStatusLine_SumsUpTheStore(t *testing.T) {
 	}
 	if got := statusLine(store.Stats{}, time.Time{}, time.Time{}); got != "0 tenants, 0 due, 0 blocked, 0 failed, 0 purged" {
 		t.Errorf("%q", got)
+	}
+}
+
+// What is told of the end of a pass must not hide the next one, which may have
+// begun meanwhile and take hours.
+func TestPassWatcher_APassThatBeginsAfterAnotherIsToldAsRunning(t *testing.T) {
+	told := listenNotify(t)
+	w := &passWatcher{notify: notifier{zap.NewNop()}, ended: make(chan struct{}, 1)}
+	w.begin("first")
+	w.end()
+	w.begin("second")
+	<-w.ended
+	w.tellStatus("3 tenants")
+	w.end()
+	<-w.ended
+	w.tellStatus("2 tenants")
+	want := []string{"STATUS=first", "STATUS=second", "STATUS=second: 3 tenants", "STATUS=2 tenants"}
+	if got := told(); !slices.Equal(got, want) {
+		t.Errorf("told %q; want %q", got, want)
 	}
 }

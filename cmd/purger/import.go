@@ -53,7 +53,8 @@ no store yet, one is made.`,
 				return err
 			}
 			if !s.Complete && !o.DryRun {
-				return &exitError{code: exitTryAgain, err: errors.New("the import is not complete and nothing is purged until it is; run the same command again")}
+				return &exitError{code: exitTryAgain, err: errors.New(
+					"the import is not complete and nothing is purged until it is; run the same command again")}
 			}
 			return nil
 		})

@@ -71,14 +71,10 @@ a reason; --allow lets that many tenants pass beyond the limits.`,
 // gatesTable renders the gates as they are after a change.
 func gatesTable(t *table, g store.Gates) {
 	if p := g.Pause; p != nil {
-		end := "until it is resumed"
-		if !p.Until.IsZero() {
-			end = "until " + timeText(p.Until.Time)
-		}
-		t.text("Purging is paused %s by %s: %s", end, actorText(p.Actor), p.Reason)
+		t.text("Purging is %s", pauseText(*p))
 	}
 	if h := g.Halt; h != nil {
-		t.text("Purging is halted since %s: %s: %s", timeText(h.Since.Time), h.Limit, h.Detail)
+		t.text("Purging is %s", haltText(*h))
 	}
 	if i := g.Import; i != nil {
 		t.text("Purging is stopped since %s: an import is not complete; run it again to complete it.", timeText(i.Since.Time))
@@ -89,6 +85,20 @@ func gatesTable(t *table, g store.Gates) {
 	if g.Allowance > 0 {
 		t.text("%s may be purged beyond the limits.", plural(g.Allowance, "tenant"))
 	}
+}
+
+// pauseText says until when purging is paused, by whom and why.
+func pauseText(p store.Pause) string {
+	end := "until it is resumed"
+	if !p.Until.IsZero() {
+		end = "until " + timeText(p.Until.Time)
+	}
+	return fmt.Sprintf("paused %s by %s: %s", end, actorText(p.Actor), p.Reason)
+}
+
+// haltText says since when purging is halted, and which limit was hit.
+func haltText(h store.Halt) string {
+	return fmt.Sprintf("halted since %s: %s: %s", timeText(h.Since.Time), h.Limit, h.Detail)
 }
 
 // gateText says which gate is closed and why.

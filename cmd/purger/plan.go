@@ -14,8 +14,8 @@ func newPlan(a *app) *cobra.Command {
 tenant what a pass would do: what it would delete, and which tenants wait, for
 whom and until when. It changes nothing.
 
-While purging is paused, halted or stopped by an incomplete import it says so, and
-lists what the first pass after that would do.`,
+While purging is paused, halted, stopped by an incomplete import or short of room
+on the disk it says so, and lists what the first pass after that would do.`,
 		Args: arguments(),
 	}
 	output := outputFlag(cmd)

@@ -7,10 +7,14 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/tenantpurge/purger/cmd/internal/config"
+	"github.com/tenantpurge/purger/store/boltstore"
 )
 
 // rememberedName is the file in the data directory that names the configuration
@@ -44,6 +48,11 @@ func rememberConfig(dir, configFile string) error {
 		return nil
 	}
 	return writeFile(path, true, func(w io.Writer) error {
+		if f, ok := w.(*os.File); ok {
+			if err := boltstore.GiveToOwner(f); err != nil {
+				return err
+			}
+		}
 		_, err := io.WriteString(w, note)
 		return err
 	})
@@ -57,6 +66,8 @@ func remembered(cfg config.Config) (config.Config, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist) || err == nil && path == "":
 		return cfg, nil
+	case errors.Is(err, fs.ErrPermission):
+		return cfg, fmt.Errorf("no daemon answers in %s, and without one the store can be used by its owner alone%s: %w", cfg.DataDir, asOwner(cfg.DataDir), err)
 	case err != nil:
 		return cfg, fmt.Errorf("look for the configuration of the daemon: %w; want a data directory that can be read", err)
 	}
@@ -67,4 +78,21 @@ func remembered(cfg config.Config) (config.Config, error) {
 	}
 	loaded.DataDir = cfg.DataDir
 	return loaded, nil
+}
+
+// asOwner says how to become the owner of dir; nothing where that is not known.
+func asOwner(dir string) string {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return ""
+	}
+	of, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return ""
+	}
+	name := fmt.Sprintf("'#%d'", of.Uid) // as sudo takes a number
+	if u, err := user.LookupId(strconv.FormatUint(uint64(of.Uid), 10)); err == nil {
+		name = u.Username
+	}
+	return fmt.Sprintf("; start the daemon, or use sudo -u %s purger --data-dir %s", name, dir)
 }

@@ -39,7 +39,7 @@ func statusTable(t *table, s client.Status) {
 	t.field("daemon", daemon)
 	t.field("data directory", s.DataDir)
 	for _, g := range s.Closed {
-		t.field("purging is stopped", gateText(g))
+		t.field("purging is stopped", closedText(g, s.Gates))
 	}
 	if len(s.Closed) == 0 {
 		t.field("purging", "goes on")
@@ -62,6 +62,17 @@ func statusTable(t *table, s client.Status) {
 	}
 	t.field("next retry", timeText(s.NextRetry.Time))
 	statsFields(t, s.Stats)
+}
+
+// closedText says which gate is closed and why, for how long, and who closed it.
+func closedText(g store.Gate, all store.Gates) string {
+	switch {
+	case g.Reason == store.GatePaused && all.Pause != nil:
+		return pauseText(*all.Pause)
+	case g.Reason == store.GateHalted && all.Halt != nil:
+		return haltText(*all.Halt)
+	}
+	return gateText(g)
 }
 
 // runText sums up a pass that has ended.

@@ -46,6 +46,9 @@ func newTenantGet(a *app) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return a.withTenant(cmd, args, func(ctx context.Context, c *session, id string) error {
 			t, err := c.Tenant(ctx, id, *deleted)
+			if store.CodeOf(err) == store.Gone {
+				return fmt.Errorf("%w; see 'purger receipt %s'", err, id)
+			}
 			if err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -22,6 +23,9 @@ type passWatcher struct {
 	summary *summarizer
 	// ended takes a mark after each pass; it holds one.
 	ended chan struct{}
+
+	mu    sync.Mutex // also orders what the service manager is told
+	doing string     // what the pass that runs is told as; "" while none does
 }
 
 // newPassWatcher returns the watcher of a daemon whose log is set up.
@@ -35,19 +39,43 @@ func newPassWatcher(d *daemon) *passWatcher {
 
 // Run implements scheduler.Runner.
 func (w *passWatcher) Run(ctx context.Context, trigger purge.Trigger) (purge.Report, error) {
-	w.notify.status("%s", purgingText(time.Now(), trigger))
-	defer func() {
-		select {
-		case w.ended <- struct{}{}:
-		default: // one mark stands for all
-		}
-	}()
+	w.begin(purgingText(time.Now(), trigger))
+	defer w.end()
 	r, err := w.engine.Run(ctx, trigger)
 	if err != nil {
 		return r, err
 	}
 	w.tell(context.WithoutCancel(ctx), r)
 	return r, nil
+}
+
+// begin tells the service manager at once that a pass runs.
+func (w *passWatcher) begin(doing string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.doing = doing
+	w.notify.status("%s", doing)
+}
+
+// end marks that a pass has ended.
+func (w *passWatcher) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.doing = ""
+	select {
+	case w.ended <- struct{}{}:
+	default: // one mark stands for all
+	}
+}
+
+// tellStatus tells the service manager how things are, behind what a pass does.
+func (w *passWatcher) tellStatus(line string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.doing != "" {
+		line = w.doing + ": " + line
+	}
+	w.notify.status("%s", line)
 }
 
 // purgingText says that a pass runs, for the status line.

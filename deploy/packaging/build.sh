@@ -97,6 +97,9 @@ for shell in bash fish zsh; do "$stage/purger" completion "$shell" >"$stage/comp
 changelog | gzip -9n >"$stage/changelog.Debian.gz"
 sed -e '/^@SYSUSERS@$/{r deploy/systemd/purger.sysusers.conf' -e 'd}' deploy/packaging/rpm/pre >"$stage/rpm-pre"
 cp README.md "$stage/"
+# The packaged file names the directory of the unit, so that commands with --config find the store.
+sed 's|^dataDir: .*|dataDir: /var/lib/purger|' deploy/purger.yaml >"$stage/purger.yaml"
+grep -qx 'dataDir: /var/lib/purger' "$stage/purger.yaml" || fail "deploy/purger.yaml has no dataDir"
 ln -s "$root/deploy" "$stage/deploy"
 
 for arch in "${archs[@]}"; do

@@ -84,6 +84,7 @@ installed() {
 	[ "$(mode_of /var/lib/purger)" = 'purger purger 750' ]
 	[ "$(mode_of /usr/bin/purger)" = 'root root 755' ]
 	as purger purger config check /etc/purger/purger.yaml >/dev/null
+	as purger purger --config /etc/purger/purger.yaml config print | grep -x 'dataDir: /var/lib/purger' >/dev/null
 	systemd-tmpfiles --cat-config purger.conf | grep '^d /var/lib/purger ' >/dev/null
 	curl -fsS http://127.0.0.1:9464/-/ready >/dev/null
 	[ -s /usr/share/purger/prometheus/purger.rules.yaml ]
@@ -169,6 +170,20 @@ systemctl stop purger
 quietly apt install --reinstall ./dist/purger_*_"$native".deb
 is ActiveState=inactive UnitFileState=enabled
 printf 'deb: an upgrade does not start what somebody stopped\n'
+
+# given_up: what dpkg does when it gives a removal up.
+given_up() {
+	/var/lib/dpkg/info/purger.prerm remove
+	is ActiveState=inactive
+	/var/lib/dpkg/info/purger.postinst abort-remove
+}
+given_up
+is ActiveState=inactive UnitFileState=enabled
+systemctl start purger
+given_up
+running v99.0.0
+systemctl stop purger
+printf 'deb: a removal that is given up starts what it stopped, and nothing else\n'
 
 due late.ndjson 1 late
 as purger purger --data-dir /var/lib/purger pause --reason 'not yet' >/dev/null

@@ -20,6 +20,7 @@ import (
 // targets, and a Prometheus of either kind.
 type scene struct {
 	conditions map[string]condition
+	leftOut    []string // alerts that no condition can raise here
 	daemons    map[string]*daemon
 	program    *program
 	servers    []*server
@@ -47,6 +48,15 @@ func TestPrometheus_AlertsAndDashboardHoldForTheRealDaemon(t *testing.T) {
 func newScene(t *testing.T) *scene {
 	t.Helper()
 	s := &scene{conditions: conditions(), daemons: map[string]*daemon{}, program: newProgram(t)}
+	if os.Geteuid() != 0 {
+		const what = "a full disk"
+		if os.Getenv("CI") != "" {
+			t.Fatal(what + ": this needs root")
+		}
+		t.Logf("%s is left out: it needs root", what)
+		s.leftOut = s.conditions[what].alerts
+		delete(s.conditions, what)
+	}
 	binary := buildPurger(t)
 	addresses := []string{s.program.address}
 	example, err := os.ReadFile("../example/tenants.ndjson")
@@ -132,7 +142,7 @@ func (s *scene) befall(t *testing.T) {
 	s.program.pass(t) // the CRM says that it has deleted, and has not
 	s.expect(t, func(c condition) []string { return c.alerts }, leftovers)
 
-	raised := leftovers
+	raised := slices.Concat(leftovers, s.leftOut)
 	for _, c := range s.conditions {
 		raised = append(raised, c.alerts...)
 	}

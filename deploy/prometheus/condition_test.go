@@ -5,6 +5,7 @@ package prometheus_test
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -67,6 +68,18 @@ func conditions() map[string]condition {
 				d.pass(t)
 			},
 		},
+		"a full disk": {
+			cause: fillDisk,
+			alerts: []string{
+				overdue, `PurgerSpaceShort\{severity=warning\} The disk has too little room to purge\.`,
+			},
+			cure: func(t *testing.T, d *daemon) {
+				if err := os.Remove(filepath.Join(d.dir, ballast)); err != nil {
+					t.Fatal(err)
+				}
+				d.pass(t)
+			},
+		},
 		"a failed tenant": {
 			// The embedded store is a sound one, and refuses nothing: a program with
 			// a target that refuses had the store before.
@@ -100,21 +113,29 @@ func conditions() map[string]condition {
 			alerts: []string{`PurgerImportIncomplete\{severity=warning\} An import is not complete, and nothing is purged until it is\.`},
 			cure:   func(t *testing.T, d *daemon) { d.purger(t, "", "import", bulk(d)) },
 		},
-		"no pass yet": {
-			cause:  func(t *testing.T, d *daemon) { anew(t, d, func(*boltstore.Store) {}) },
-			alerts: []string{`PurgerRunStale\{severity=warning\} No pass of purger is known to have ended well\.`},
+		"nothing due for two hours": {
+			cause: func(t *testing.T, d *daemon) {
+				anew(t, d, func(s *boltstore.Store) { recordPass(t, s, "ok", 2*time.Hour) })
+			},
+			cure: func(*testing.T, *daemon) {},
+		},
+		"no pass has ended well yet": {
+			cause: func(t *testing.T, d *daemon) {
+				anew(t, d, func(s *boltstore.Store) { recordPass(t, s, "error", time.Minute) })
+				d.purger(t, due("late"), "import", "-")
+			},
+			alerts: []string{overdue, `PurgerRunStale\{severity=warning\} No pass of purger is known to have ended well\.`},
 			cure:   func(t *testing.T, d *daemon) { d.process.signal(t, syscall.SIGUSR1) },
 		},
-		"no pass for two hours": {
+		"no pass ended well for two hours": {
 			cause: func(t *testing.T, d *daemon) {
 				anew(t, d, func(s *boltstore.Store) {
-					at := store.Timestamp{Time: store.Trim(time.Now().Add(-2 * time.Hour))}
-					if err := s.RecordRun(t.Context(), store.Run{ID: "1", Trigger: "schedule", Result: "ok", StartedAt: at, FinishedAt: at}); err != nil {
-						t.Fatal(err)
-					}
+					recordPass(t, s, "ok", 2*time.Hour)
+					recordPass(t, s, "partial", time.Minute)
 				})
+				d.purger(t, due("late"), "import", "-")
 			},
-			alerts: []string{`PurgerRunStale\{severity=warning\} No pass of purger ended well for 2h \d+m \d+s\.`},
+			alerts: []string{overdue, `PurgerRunStale\{severity=warning\} No pass of purger ended well for 2h \d+m \d+s\.`},
 			cure:   func(t *testing.T, d *daemon) { d.pass(t) },
 		},
 		"a large purge": {
@@ -148,6 +169,40 @@ func anew(t *testing.T, d *daemon, work func(*boltstore.Store)) {
 	}
 	inStore(t, d.dir, work)
 	d.start(t)
+}
+
+// recordPass notes a pass that ended some time ago with the result.
+func recordPass(t *testing.T, s *boltstore.Store, result string, ago time.Duration) {
+	t.Helper()
+	at := store.Timestamp{Time: store.Trim(time.Now().Add(-ago))}
+	run := store.Run{ID: result, Trigger: "schedule", Result: result, StartedAt: at, FinishedAt: at}
+	if err := s.RecordRun(t.Context(), run); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ballast is what fills the disk of a daemon.
+const ballast = "ballast"
+
+// fillDisk moves the daemon to a small disk, in memory, with something due, and
+// leaves less room there than a purge takes.
+func fillDisk(t *testing.T, d *daemon) {
+	d.stop(t)
+	run := func(name string, args ...string) {
+		if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+			t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+		}
+	}
+	run("mount", "-t", "tmpfs", "-o", "size=160m", "purger-test", d.dir)
+	d.owner.Cleanup(func() { run("umount", d.dir) })
+	d.start(t)
+	d.pass(t)
+	d.purger(t, due("late"), "import", "-")
+	// A step takes 64 MiB, and a change 16 MiB.
+	if err := os.WriteFile(filepath.Join(d.dir, ballast), make([]byte, 120<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.pass(t)
 }
 
 // waitForLog waits until the daemon has logged a text.

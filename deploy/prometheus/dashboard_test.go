@@ -44,6 +44,7 @@ type target struct {
 
 type variable struct {
 	Name, Type string
+	AllValue   *string
 	Datasource *source
 	Query      json.RawMessage
 }
@@ -99,6 +100,10 @@ func TestDashboard_FitsEveryGrafana(t *testing.T) {
 		names = append(names, v.Name)
 		if v.Type == "query" {
 			check(v.Name, v.Datasource)
+			// Whatever else is scraped is not a purger.
+			if v.AllValue != nil || !strings.Contains(string(v.Query), "label_values(purger_build_info") {
+				t.Errorf("%s asks %s, and all is %v; want the values that purger_build_info has, and no more", v.Name, v.Query, v.AllValue)
+			}
 		}
 	}
 	if diff := cmp.Diff([]string{"datasource", "job", "instance"}, names); diff != "" {

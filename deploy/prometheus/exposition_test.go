@@ -17,7 +17,7 @@ var families = map[string][]string{
 		"build_info{goversion,revision,version}", "config_last_reload_success_timestamp_seconds", "config_last_reload_successful",
 		"halted{reason}", "import_incomplete", "last_run_timestamp_seconds{result}", "last_success_timestamp_seconds",
 		"next_purge_timestamp_seconds", "next_run_timestamp_seconds", "oldest_overdue_seconds", "paused",
-		"run_in_progress", "run_remaining_tenants", "store_free_bytes", "store_freelist_bytes", "store_size_bytes",
+		"run_in_progress", "run_remaining_tenants", "space_short", "store_free_bytes", "store_freelist_bytes", "store_size_bytes",
 		"tenants{status}", "tenants_blocked{reason}", "tenants_due",
 	},
 	"counter": {

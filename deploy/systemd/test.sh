@@ -14,7 +14,7 @@ inside() {
 	# shellcheck source=deploy/systemd/forest.sh
 	. /share/deploy/systemd/forest.sh
 	# Nobody has to ask for rights here, and the binary was built before.
-	sudo() { "$@"; }
+	sudo() { if [ "$1" = -u ]; then runuser -u "$2" -- "${@:3}"; else "$@"; fi; }
 	go() { cp /share/purger.bin purger; }
 	export -f sudo go
 	useradd --create-home alice
@@ -24,6 +24,7 @@ inside() {
 	installs_and_starts
 	is_operated_by_its_group
 	sees_only_what_it_needs
+	restores_a_backup
 	# Nothing happens by itself from here on, and systemd does not wait for long.
 	mkdir -p /run/systemd/system/purger.service.d
 	printf '[Unit]\nStartLimitIntervalSec=0\n[Service]\nWatchdogSec=2s\nRestartSec=100ms\nMemoryMax=%s\n' "$memory_bound" \
@@ -69,6 +70,26 @@ is_operated_by_its_group() {
 	operate audit list -o json | jq -e --arg id "uid:$(id -u alice)" 'any(.actor == $id and .action == "deactivate")' >/dev/null
 	refuse as bob purger --data-dir /var/lib/purger status
 	check_that 'the group operates it under its own name and from its own files, others cannot'
+}
+
+restores_a_backup() {
+	operate store backup backup.db >/dev/null
+	operate tenant create newer >/dev/null
+	readme_block restore >restore.sh
+	bash -euo pipefail restore.sh >/dev/null
+	[ "$(stat -c '%U %G %a' /var/lib/purger/purger.db)" = 'purger purger 600' ]
+	operate tenant get acme >/dev/null
+	refuse operate tenant get newer
+	operate status | grep 'paused until it is resumed by .*: restored from a backup' >/dev/null
+	operate resume --reason 'it is as it was' >/dev/null
+	check_that 'README: a backup is restored, and purges nothing before somebody has looked'
+	systemctl stop purger
+	operate store compact >/dev/null
+	[ "$(stat -c '%U %G %a' /var/lib/purger/purger.db)" = 'purger purger 600' ]
+	if as alice purger --data-dir /var/lib/purger status 2>/tmp/said; then return 1; fi
+	grep -q 'use sudo -u purger purger' /tmp/said
+	systemctl start purger
+	check_that 'root compacts the store while the daemon is down, and the daemon starts again'
 }
 
 sees_only_what_it_needs() {

@@ -262,17 +262,16 @@ func (s *Store) readTrees(ctx context.Context, r *pageReader, trees []uint64) er
 // bucketAt splits the value of a bucket: its first page, or the page itself
 // when it is small. The format is that of bbolt's internal/common/bucket.go.
 func bucketAt(v []byte) (root uint64, inline page) {
-	const header = 16
-	if len(v) < header {
+	if len(v) < bucketHeader {
 		return 0, nil
 	}
 	if root := binary.NativeEndian.Uint64(v); root != 0 {
 		return root, nil
 	}
-	if len(v) < header+pageHeader {
+	if len(v) < bucketHeader+pageHeader {
 		return 0, nil
 	}
-	return 0, page(v[header:])
+	return 0, page(v[bucketHeader:])
 }
 
 // readErase reads what the next step of the purge of a whole tree will remove,

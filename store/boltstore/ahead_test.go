@@ -249,11 +249,11 @@ func TestErase_ReadsAheadWhatItsTransactionDrops(t *testing.T) {
 	f := newFixture(t)
 	f.opt.TxTarget = time.Hour
 	f.create("big", "")
-	data := []byte(fmt.Sprintf(`{"about":%q}`, strings.Repeat("x", 11_000))) // few to a segment
-	const users = 8_000
-	for i := 0; i < users; i += 1000 {
+	data := []byte(fmt.Sprintf(`{"about":%q}`, strings.Repeat("x", 40_000))) // few to a segment
+	const users = 2_000
+	for i := 0; i < users; i += 250 {
 		var list []store.Resource
-		for j := range 1000 {
+		for j := range 250 {
 			list = append(list, store.Resource{TenantID: "big", Kind: store.KindUser, ID: fmt.Sprintf("u-%06d", i+j), Data: data})
 		}
 		f.must(f.Put(t.Context(), list))
@@ -293,7 +293,7 @@ func TestErase_ReadsAheadWhatItsTransactionDrops(t *testing.T) {
 		more = e.More
 	}
 	if steps < 2 {
-		t.Errorf("%d steps for %d MiB: they were not bounded by what was read", steps, users*11_000>>20)
+		t.Errorf("%d steps for %d MiB: they were not bounded by what was read", steps, users*40_000>>20)
 	}
 	r, err := f.Finish(t.Context(), c.Token, store.Verification{At: dueAt})
 	f.must(err)

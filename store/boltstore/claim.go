@@ -209,7 +209,7 @@ func (s *Store) Claim(ctx context.Context, id string, req store.ClaimRequest) (s
 			refusal = d.refusal
 			return w.recordRefusal(d, &req)
 		}
-		if err := w.stepRoom(int64(len(d.nodes)) * tenantRoom); err != nil {
+		if err := w.stepRoom(claimRoom(d.at.tree, d.nodes)); err != nil {
 			return err
 		}
 		req.Quota.Take(id, int64(len(d.nodes)))

@@ -57,8 +57,8 @@ func (s *Store) compact(ctx context.Context) (store.Compaction, error) {
 		return store.Compaction{}, store.Errorf(store.Unavailable, "compact: %w", err)
 	}
 	name := tmp.Name()
-	if err := tmp.Close(); err != nil {
-		return store.Compaction{}, store.Errorf(store.Unavailable, "compact: %w", err)
+	if err := errors.Join(keepOwner(tmp, before), tmp.Close()); err != nil {
+		return store.Compaction{}, store.Errorf(store.Unavailable, "compact: %w", errors.Join(err, os.Remove(name)))
 	}
 	dst, held, err := s.copyLive(ctx, name)
 	if err != nil {

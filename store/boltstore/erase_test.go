@@ -1,13 +1,17 @@
 package boltstore
 
 import (
+	"encoding/binary"
 	"errors"
+	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	bolt "go.etcd.io/bbolt"
 
 	"github.com/tenantpurge/purger/store"
 )
@@ -160,4 +164,102 @@ func TestErase_ACounterThatIsWrongDoesNotKeepItFromEnding(t *testing.T) {
 	if held*inlineRows/2 > inlineRows { // what is left fits Finish
 		t.Errorf("%d kinds are left", held)
 	}
+}
+
+// schemaOf returns the schema of a store's file.
+func schemaOf(f *fixture) uint32 {
+	f.t.Helper()
+	var n uint32
+	f.must(f.view(f.t.Context(), func(tx *bolt.Tx) error {
+		n = binary.BigEndian.Uint32(tx.Bucket(bucketMeta).Get(keySchema))
+		return nil
+	}))
+	return n
+}
+
+// TestErase_G5_AnEarlierVersionRefusesAStoreWhoseReceiptItWouldGetWrong has an
+// upgrade and a rollback in the midst of a purge in steps. Versions that know
+// schema 1 alone keep each removed tenant under a key of its own, and would
+// finish a purge of this version with a receipt over ids that are none.
+func TestErase_G5_AnEarlierVersionRefusesAStoreWhoseReceiptItWouldGetWrong(t *testing.T) {
+	f := newFixture(t)
+	const n = inlineTenants + 2*stepTenants
+	plantBelow(t, f.Store, n, 3)
+	f.create("small", "")
+	f.deactivate("small")
+	f.opt.TxTarget = time.Nanosecond // many steps
+	claim, err := f.Claim(t.Context(), "small", request(false))
+	f.must(err)
+	_, err = f.Finish(t.Context(), claim.Token, store.Verification{At: dueAt})
+	f.must(err)
+	if claim, err = f.Claim(t.Context(), "top", request(false)); err != nil {
+		t.Fatal(err)
+	}
+	if got := schemaOf(f); got != 1 {
+		t.Errorf("schema %d before anything is there that an earlier version does not know; want 1", got)
+	}
+	erase := func() (more bool) {
+		e, err := f.Erase(t.Context(), claim.Token, dueAt, time.Minute)
+		f.must(err)
+		return e.More
+	}
+	gone := func(t *tree) int { return int(t.header.gone) }
+	for withTree(f, "top", gone) == 0 && erase() {
+	}
+	if got := schemaOf(f); got != 2 {
+		t.Errorf("schema %d with ids that an earlier version takes for one; want 2", got)
+	}
+
+	// As the earlier version would have left it.
+	f.must(f.write(t.Context(), foreground, func(w *wtx) error {
+		at, _, err := find(w.tx, "top")
+		if err != nil {
+			return err
+		}
+		ids, keys := at.tree.gone(at.ord)
+		for _, k := range keys {
+			err = errors.Join(err, at.tree.b.Delete(k))
+		}
+		for i, id := range ids {
+			k := binary.BigEndian.AppendUint32(ordKey(keyGone, at.ord), uint32(i))
+			err = errors.Join(err, at.tree.b.Put(k, []byte(id)))
+		}
+		return errors.Join(err, w.put(bucketMeta, keySchema, binary.BigEndian.AppendUint32(nil, 1)))
+	}))
+	before := withTree(f, "top", gone)
+	f.must(f.Close())
+	f.open()
+	claim, err = f.Resume(t.Context(), "top", request(false))
+	f.must(err)
+	for erase() {
+	}
+	if after := withTree(f, "top", gone); before == 0 || after <= before || schemaOf(f) != 2 {
+		t.Errorf("%d tenants are noted one by one and %d more together, under schema %d", before, after-before, schemaOf(f))
+	}
+	r, err := f.Finish(t.Context(), claim.Token, store.Verification{At: dueAt})
+	f.must(err)
+	ids := slices.Clone(r.Tenants)
+	slices.Sort(ids)
+	want := []string{"top"}
+	for i := range n {
+		want = append(want, fmt.Sprintf("sub-%08d", i))
+	}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, ids); diff != "" {
+		t.Errorf("tenants on the receipt (-want +got):\n%s", diff)
+	}
+}
+
+// withTree returns what of returns of the tree in which a tenant is.
+func withTree(f *fixture, id string, of func(*tree) int) int {
+	f.t.Helper()
+	var n int
+	f.must(f.view(f.t.Context(), func(tx *bolt.Tx) error {
+		at, _, err := find(tx, id)
+		if err == nil {
+			n = of(at.tree)
+		}
+		return err
+	}))
+	return n
 }

@@ -71,7 +71,7 @@ func (w *wtx) entomb(at spot, top *record, nodes []node, now time.Time, inSteps 
 		}
 	}
 	if inSteps {
-		if err := t.noteGone(at.ord, idsOf(nodes)); err != nil {
+		if err := w.noteGone(t, at.ord, idsOf(nodes)); err != nil {
 			return store.Counts{}, err
 		}
 	}
@@ -88,8 +88,15 @@ func idsOf(nodes []node) []string {
 }
 
 // noteGone keeps the ids of tenants that went before the top did, together: to
-// forget many single ones would make the last transaction long.
-func (t *tree) noteGone(top uint32, ids []string) error {
+// forget many single ones would make the last transaction long. Versions that
+// know schema 1 take what is under a key for one id, and would put that on a
+// receipt.
+func (w *wtx) noteGone(t *tree, top uint32, ids []string) error {
+	if len(ids) > 1 {
+		if err := w.needSchema(schemaGoneTogether); err != nil {
+			return err
+		}
+	}
 	k := binary.BigEndian.AppendUint32(ordKey(keyGone, top), t.header.gone)
 	t.header.gone += uint32(len(ids))
 	t.dirty = true
@@ -116,8 +123,23 @@ func (t *tree) gone(top uint32) (ids []string, keys [][]byte) {
 	return ids, keys
 }
 
+// goneBytes returns how long the ids are together that were noted for a claim,
+// with a separator after each.
+func (t *tree) goneBytes(top uint32) int64 {
+	if t.header.gone == 0 {
+		return 0
+	}
+	var n int
+	prefix := ordKey(keyGone, top)
+	c := t.b.Cursor()
+	for k, v := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, v = c.Next() {
+		n += len(v) + len(goneSeparator)
+	}
+	return int64(n)
+}
+
 // moveGone gives what was noted for one claim to another.
-func (t *tree) moveGone(from, to uint32) error {
+func (w *wtx) moveGone(t *tree, from, to uint32) error {
 	ids, keys := t.gone(from)
 	for _, k := range keys {
 		if err := t.b.Delete(k); err != nil {
@@ -127,7 +149,7 @@ func (t *tree) moveGone(from, to uint32) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	return t.noteGone(to, ids)
+	return w.noteGone(t, to, ids)
 }
 
 // finish removes the subtree, verifies that nothing is left, and writes the
@@ -238,8 +260,7 @@ func (s *Store) Finish(ctx context.Context, tok store.Token, v store.Verificatio
 		if err != nil {
 			return err
 		}
-		// The receipt names every tenant that went.
-		if err := w.stepRoom((int64(len(nodes)) + int64(at.tree.header.gone)) * tenantRoom); err != nil {
+		if err := w.stepRoom(finishRoom(at.tree, at.ord, nodes)); err != nil {
 			return err
 		}
 		if many || len(nodes) > inlineTenants {

@@ -74,70 +74,59 @@ func (f *form) page(at subtree) error {
 		}
 		f.seen[i/64] |= 1 << (i % 64)
 	}
-	if last-id >= maxPageBytes/uint64(f.size) {
-		return fmt.Errorf("it says to be %d pages long", last-id+1)
+	x := extent{page: p, r: f.r, at: int64(id) * int64(f.size), size: (int64(last-id) + 1) * int64(f.size)}
+	if err := x.load(); err != nil {
+		return err
 	}
-	if last > id {
-		p = make(page, (int(last-id)+1)*f.size)
-		if _, err := f.r.ReadAt(p, int64(id)*int64(f.size)); err != nil {
-			return err
-		}
-	}
-	return f.elements(p, at)
+	return f.elements(x, at)
 }
 
 // elements checks what is in a page, or in the leaf of a bucket without one.
-func (f *form) elements(p page, at subtree) error {
-	n := int(binary.NativeEndian.Uint16(p[10:]))
+func (f *form) elements(p extent, at subtree) error {
+	n := p.said()
 	switch {
 	case !p.isBranch() && !p.isLeaf():
 		return errors.New("it is neither a branch nor a leaf")
 	case n > p.count(), p.isBranch() && n == 0:
-		return fmt.Errorf("it has %d elements in %d bytes", n, len(p))
+		return fmt.Errorf("it has %d elements in %d bytes", n, p.size)
 	}
 	var before []byte
 	for i := range n {
-		key, value := p.element(i)
+		key, err := p.key(i)
 		switch {
-		case key == nil || value == nil && p.isLeaf():
-			return fmt.Errorf("element %d is outside of it", i)
+		case err != nil:
+			return err
 		case i == 0 && bytes.Compare(key, at.least) < 0, i > 0 && bytes.Compare(before, key) >= 0,
 			at.lessThan != nil && bytes.Compare(key, at.lessThan) >= 0:
 			return fmt.Errorf("element %d is not in order", i)
 		}
 		before = key
-		if err := f.below(p, i, at); err != nil {
+		if err := f.below(p, i, key, at); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// element returns the key of an element, and its value in a leaf.
-func (p page) element(i int) (key, value []byte) {
-	if p.isLeaf() {
-		return p.leaf(i)
-	}
-	key, _ = p.branch(i)
-	return key, nil
-}
-
 // below notes the pages that an element leads to.
-func (f *form) below(p page, i int, at subtree) error {
+func (f *form) below(p extent, i int, key []byte, at subtree) error {
 	if p.isBranch() {
-		key, child := p.branch(i)
 		next := at.lessThan
 		if i+1 < p.count() {
-			k, _ := p.branch(i + 1)
+			k, err := p.key(i + 1)
+			if err != nil {
+				return err
+			}
 			next = bytes.Clone(k)
 		}
+		_, child := p.branch(i)
 		f.todo = append(f.todo, subtree{child, bytes.Clone(key), next})
 		return nil
 	}
-	if binary.NativeEndian.Uint32(p[pageHeader+i*pageElement:])&flagBucket == 0 {
-		return nil
+	value, err := p.bucket(i)
+	if err != nil || value == nil {
+		return err
 	}
-	_, value := p.leaf(i)
 	if len(value) < bucketHeader {
 		return fmt.Errorf("element %d is a bucket of %d bytes", i, len(value))
 	}
@@ -149,7 +138,7 @@ func (f *form) below(p page, i int, at subtree) error {
 	if len(inline) < pageHeader || !inline.isLeaf() {
 		return fmt.Errorf("element %d is a bucket with neither a page nor a leaf", i)
 	}
-	if err := f.elements(inline, subtree{}); err != nil {
+	if err := f.elements(extent{page: inline, size: int64(len(inline))}, subtree{}); err != nil {
 		return fmt.Errorf("the leaf of element %d: %w", i, err)
 	}
 	return nil
@@ -170,7 +159,12 @@ func checkFormOf(path string) error {
 	if err != nil {
 		return err
 	}
-	if err := checkForm(f, h.page, h.root, h.high); err != nil {
+	err = checkForm(f, h.page, h.root, h.high)
+	var system syscall.Errno
+	switch {
+	case errors.As(err, &system):
+		return notUsable("read "+path, err)
+	case err != nil:
 		return store.Errorf(store.Precondition, "%s is damaged: %w; restore a backup", path, err)
 	}
 	return nil

@@ -7,10 +7,14 @@ import (
 	"github.com/tenantpurge/purger/store"
 )
 
-// format marks a file as ours; schema is the version of the layout.
+// format marks a file as ours; schema is the newest version of the layout. A
+// file has the oldest that tells all that is in it, so that an earlier purger
+// opens it as long as it understands it, and refuses to afterwards.
 const (
-	format = "purger store"
-	schema = 1
+	format             = "purger store"
+	schema             = schemaGoneTogether
+	schemaFirst        = 1
+	schemaGoneTogether = 2 // keyGone with more than one id
 )
 
 // The buckets at the top of the file.

@@ -25,9 +25,9 @@ import (
 // Open opens the store in opt.Dir, or makes one.
 //
 // Errors: NotFound when there is none and opt.MustExist is set; Unavailable,
-// wrapping [ErrLocked], when another process has it open; Precondition for a
-// file that is not a store, is damaged, is a link, or was written by a newer
-// version.
+// wrapping [ErrLocked], when another process has it open, and for whatever else
+// may pass by itself; Precondition for a file that is not a store, is damaged, is
+// a link, was written by a newer version, or is not for this user to write.
 func Open(ctx context.Context, opt Options) (*Store, error) {
 	if opt.LockTimeout == 0 {
 		opt.LockTimeout = time.Second
@@ -70,8 +70,8 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 	}
 	s := &Store{
 		opt: opt, log: opt.Logger, db: db, held: held, path: path, made: mine,
-		pace: pace{most: opt.TxTarget}, freeSpace: freeSpace,
-		wake: make(chan struct{}, 1), loopDone: make(chan struct{}), failedCh: make(chan struct{}),
+		freeSpace: freeSpace,
+		wake:      make(chan struct{}, 1), loopDone: make(chan struct{}), failedCh: make(chan struct{}),
 	}
 	if err := guard(func() error { s.pageSize = pageSizeOf(db); return db.View(s.load) }); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -119,13 +119,26 @@ func prepare(opt Options, path string) (made, error) {
 	return m, err
 }
 
-// notUsable returns the error for a directory or file that is not as it has to
-// be. Only a full disk is something that passes by itself.
+// notUsable returns the error for a directory or file that cannot be worked with:
+// Precondition when that is for a person to mend. What else the system refuses,
+// for want of room, memory or descriptors, or because a disk does not answer,
+// may pass by itself.
 func notUsable(what string, err error) error {
-	if errors.Is(err, syscall.ENOSPC) {
+	var no syscall.Errno
+	if errors.As(err, &no) && !lasts(no) {
 		return store.Errorf(store.Unavailable, "%s: %w", what, err)
 	}
-	return store.Errorf(store.Precondition, "%s: %w; want a data directory that this user can write to", what, err)
+	return store.Errorf(store.Precondition, "%s: %w%s; want a data directory that this user can write to", what, err, whose(err))
+}
+
+// lasts reports whether an error of the system is about the path, the rights to
+// it or how it is mounted.
+func lasts(no syscall.Errno) bool {
+	switch no {
+	case syscall.EACCES, syscall.EPERM, syscall.EROFS, syscall.ENOTDIR, syscall.EISDIR, syscall.ELOOP, syscall.ENAMETOOLONG:
+		return true
+	}
+	return false
 }
 
 // create makes an empty store under another name and links it to its own, so
@@ -138,7 +151,7 @@ func create(path string, opt Options) (bool, error) {
 	}
 	name := tmp.Name()
 	defer func() { _ = os.Remove(name) }()
-	if err := tmp.Close(); err != nil {
+	if err := errors.Join(GiveToOwner(tmp), tmp.Close()); err != nil {
 		return false, store.Errorf(store.Unavailable, "create the store: %w", err)
 	}
 	db, err := bolt.Open(name, 0o600, boltOptions(opt))
@@ -154,7 +167,7 @@ func create(path string, opt Options) (bool, error) {
 		m := tx.Bucket(bucketMeta)
 		return errors.Join(
 			m.Put(keyFormat, []byte(format)),
-			m.Put(keySchema, binary.BigEndian.AppendUint32(nil, schema)),
+			m.Put(keySchema, binary.BigEndian.AppendUint32(nil, schemaFirst)),
 			m.Put(keyTotals, (&totals{}).encode()),
 		)
 	})
@@ -185,12 +198,12 @@ func boltOptions(opt Options) *bolt.Options {
 // after the lock was waited for.
 func openFile(path string, opt Options) (*bolt.DB, os.FileInfo, error) {
 	db, held, err := openBolt(path, path, opt)
-	var unusable *os.PathError
+	var system syscall.Errno
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, nil, store.Errorf(store.Unavailable, "%s: %w", path, ErrLocked)
-	case errors.As(err, &unusable):
-		return nil, nil, notUsable("open the store", err)
+	case errors.As(err, &system):
+		return nil, nil, notUsable("open "+path, err)
 	case err != nil:
 		return nil, nil, store.Errorf(store.Precondition, "open %s: %w", path, err)
 	}
@@ -254,7 +267,7 @@ func (s *Store) load(tx *bolt.Tx) error {
 	if len(v) != 4 {
 		return store.Errorf(store.Precondition, "%s has no schema version", tx.DB().Path())
 	}
-	if have := binary.BigEndian.Uint32(v); have != schema {
+	if have := binary.BigEndian.Uint32(v); have < schemaFirst || have > schema {
 		return store.Errorf(store.Precondition, "%s has schema %d and this purger knows %d: it was written by a newer version", tx.DB().Path(), have, schema)
 	}
 	for _, name := range topBuckets() {
@@ -321,8 +334,10 @@ func inspect(path string) (head, error) {
 	found := false
 	for off := int64(0); off <= largestPage; off = max(smallestPage, off*2) {
 		var b [metaHeader + metaSize]byte
-		if _, err := f.ReadAt(b[:], off); err != nil {
+		if _, err := f.ReadAt(b[:], off); errors.Is(err, io.EOF) {
 			break
+		} else if err != nil {
+			return h, notUsable("read the head of the store", err)
 		}
 		m := b[metaHeader:]
 		sum := fnv.New64a()

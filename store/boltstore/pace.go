@@ -18,7 +18,6 @@ const (
 // pace is how long background work may take, and what that is made of. Only the
 // writer's goroutine uses it.
 type pace struct {
-	most time.Duration // Options.TxTarget
 	// cost is what the changes of people in one transaction, and its commit,
 	// take lately.
 	cost time.Duration
@@ -27,12 +26,12 @@ type pace struct {
 	granted time.Duration
 }
 
-// target returns how long background work that begins now may take.
-func (p *pace) target(now time.Time) time.Duration {
+// target returns how long background work that begins now may take, of most.
+func (p *pace) target(now time.Time, most time.Duration) time.Duration {
 	if now.Sub(p.last) >= courtesy {
-		return p.most
+		return most
 	}
-	return min(max(p.cost*courtesyTenths/10, p.most/courtesyLeast), p.most)
+	return min(max(p.cost*courtesyTenths/10, most/courtesyLeast), most)
 }
 
 // learn takes what the changes of people in a transaction, and its commit, took.

@@ -7,7 +7,7 @@ import (
 )
 
 func TestPace_BackgroundIsCutWhilePeopleCome(t *testing.T) {
-	p := pace{most: 16 * time.Millisecond, last: epoch}
+	p := pace{last: epoch}
 	for _, c := range []struct {
 		after, cost, want time.Duration
 	}{
@@ -17,7 +17,7 @@ func TestPace_BackgroundIsCutWhilePeopleCome(t *testing.T) {
 		{courtesy - 1, 0, 2 * time.Millisecond},
 	} {
 		p.cost = c.cost
-		if got := p.target(epoch.Add(c.after)); got != c.want {
+		if got := p.target(epoch.Add(c.after), 16*time.Millisecond); got != c.want {
 			t.Errorf("%v after a change that cost %v: %v, want %v", c.after, c.cost, got, c.want)
 		}
 	}
@@ -88,6 +88,7 @@ func TestWrite_PeopleGoFirstAndShareTheTransactionOfAPurge(t *testing.T) {
 // However many people come, a purge goes on.
 func TestWrite_PeopleDoNotStarveAPurge(t *testing.T) {
 	f := newFixture(t)
+	f.opt.TxTarget = time.Nanosecond
 	classes := []class{background}
 	for range maxShared + 100 {
 		classes = append(classes, foreground)

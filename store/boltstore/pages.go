@@ -19,7 +19,7 @@ const (
 	gapPages = 4
 	readers  = 8
 	// maxLevels and maxPageBytes bound what is followed in pages that were
-	// overwritten while they were read.
+	// overwritten while they were read. A page may be longer than that.
 	maxLevels    = 24
 	maxPageBytes = 64 << 20
 )

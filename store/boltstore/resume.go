@@ -27,7 +27,7 @@ func (w *wtx) absorb(d *decision, req *store.ClaimRequest, p *store.Progress) (r
 			p.Targets[name] = p.Targets[name].Plus(c)
 		}
 		w.writes++
-		if err := d.at.tree.moveGone(n.ord, d.at.ord); err != nil {
+		if err := w.moveGone(d.at.tree, n.ord, d.at.ord); err != nil {
 			return false, err
 		}
 	}
@@ -60,7 +60,8 @@ func (s *Store) Resume(ctx context.Context, id string, req store.ClaimRequest) (
 		if err != nil {
 			return err
 		}
-		if err := w.stepRoom(0); err != nil {
+		// What it could not finish is not begun: that would only be written too.
+		if err := w.stepRoom(finishRoom(at.tree, at.ord, nodes)); err != nil {
 			return err
 		}
 		w.totals.fence++

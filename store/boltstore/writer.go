@@ -177,16 +177,17 @@ func (s *Store) runBatch() {
 		if n >= maxShared {
 			return nil
 		}
-		if working.IsZero() {
+		first := working.IsZero() // however short the pace, there is some progress
+		if first {
 			if n < maxShared/2 {
 				if o := s.take(foreground); o != nil {
 					return o
 				}
 			}
 			working = time.Now()
-			s.pace.granted = s.pace.target(working)
+			s.pace.granted = s.pace.target(working, s.opt.TxTarget)
 		}
-		if time.Since(working) < s.pace.granted {
+		if first || time.Since(working) < s.pace.granted {
 			if o := s.take(background); o != nil {
 				return o
 			}

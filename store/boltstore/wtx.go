@@ -2,6 +2,7 @@ package boltstore
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -81,6 +82,14 @@ func (w *wtx) audit(e store.Entry) (store.AuditRef, error) {
 	}
 	w.head = store.AuditRef{Seq: e.Seq, Hash: e.Hash}
 	return w.head, nil
+}
+
+// needSchema makes the file one of at least this schema, for good.
+func (w *wtx) needSchema(least uint32) error {
+	if v := w.tx.Bucket(bucketMeta).Get(keySchema); len(v) == 4 && binary.BigEndian.Uint32(v) >= least {
+		return nil
+	}
+	return w.put(bucketMeta, keySchema, binary.BigEndian.AppendUint32(nil, least))
 }
 
 // setGates replaces the gates.

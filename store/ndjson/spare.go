@@ -35,5 +35,5 @@ func freeSpace(f *os.File) (int64, error) {
 	if err := syscall.Fstatfs(int(f.Fd()), &fs); err != nil {
 		return 0, &os.PathError{Op: "fstatfs", Path: f.Name(), Err: err}
 	}
-	return int64(fs.Bavail) * fs.Bsize, nil
+	return int64(fs.Bavail) * int64(fs.Bsize), nil //nolint:unconvert // other systems have other types
 }

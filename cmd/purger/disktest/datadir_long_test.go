@@ -41,20 +41,20 @@ func TestDataDirectory_WhatCannotBeUsedIsToldAndNotTriedAgain(t *testing.T) {
 	}{
 		"below what cannot be written": {
 			func(string) error { return nil }, nobody(),
-			`make the data directory: mkdir DIR: permission denied` + writable, `there is no store in DIR; want .*`,
+			`make the data directory: mkdir DIR: permission denied \(\S+ belongs to root, and this is \S+\)` + writable, `there is no store in DIR; want .*`,
 		},
 		"cannot be written": {
 			func(dir string) error { return os.Mkdir(dir, 0o755) }, nobody(),
-			`create the store: open DIR/purger.db.new-\d+: permission denied` + writable, `there is no store in DIR; want .*`,
+			`create the store: open DIR/purger.db.new-\d+: permission denied \(\S+ belongs to root, and this is \S+\)` + writable, `there is no store in DIR; want .*`,
 		},
 		"of another user": {
 			func(dir string) error { return os.CopyFS(dir, os.DirFS(sample)) }, nobody(),
-			`open the store: open DIR/purger.db: permission denied` + writable, "",
+			`open (the store|DIR/purger.db): open DIR/purger.db: permission denied \(\S+ belongs to root, and this is \S+\)` + writable, "",
 		},
 		"closed to this user": {
 			func(dir string) error { return os.Mkdir(dir, 0o700) }, nobody(),
-			`look at the store: lstat DIR/purger.db: permission denied` + writable,
-			`look for the configuration of the daemon: open DIR/served-with: permission denied; want a data directory that can be read`,
+			`look at the store: lstat DIR/purger.db: permission denied \(\S+ belongs to root, and this is \S+\)` + writable,
+			`no daemon answers in DIR, and without one the store can be used by its owner alone; start the daemon, or use sudo -u root purger --data-dir DIR: open DIR/served-with: permission denied`,
 		},
 		"a file": {
 			func(dir string) error { return os.WriteFile(dir, []byte("x"), 0o600) }, nil,
