@@ -131,6 +131,14 @@ func BenchmarkAccess_DuringPurge(b *testing.B) {
 	b.ReportMetric(percentile(took, 1), "slowest-us")
 }
 
+// percentile returns a quantile of sorted durations, in microseconds.
+func percentile(sorted []time.Duration, p float64) float64 {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return float64(sorted[int(float64(len(sorted)-1)*p)].Microseconds())
+}
+
 // purgeWide disables a tree and purges it step by step.
 func purgeWide(b *testing.B, s *Store, root string) {
 	b.Helper()
