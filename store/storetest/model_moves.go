@@ -115,6 +115,7 @@ func (m *machine) importTenant(t *rapid.T) {
 	tn := store.Tenant{ID: id, ParentID: parent, Status: store.StatusActive, Hostname: rapid.SampledFrom(modelHosts()).Draw(t, "host")}
 	if rapid.Bool().Draw(t, "disabled") {
 		tn.Status, tn.DisabledAt, tn.PurgeAfterDays, tn.EstimatedPurgeDate = store.StatusDisabled, m.now, 10, m.now.Add(10*day)
+		tn.DisabledBy = m.origin().Actor // else the same deactivation at the same instant would still be a change
 	}
 	got, err := imp.ImportBatch(m.e.ctx(), store.Batch{Tenants: []store.Tenant{tn}}, m.origin())
 	want(t, err, "", "ImportBatch of %q", id)
