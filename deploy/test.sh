@@ -144,7 +144,7 @@ setup() {
 	mkdir -p "$tools"
 	PATH=$tools:$PATH
 	install_packages
-	if wanted metrics || wanted rules || wanted prometheus; then install_prometheus; fi
+	if wanted test || wanted metrics || wanted rules || wanted prometheus; then install_prometheus; fi
 	if wanted staticcheck; then
 		install_tool staticcheck honnef.co/go/tools honnef.co/go/tools/cmd/staticcheck "$staticcheck_version"
 	fi
