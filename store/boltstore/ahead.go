@@ -23,7 +23,10 @@ const (
 	aheadBytes = 8 << 20
 	aheadFirst = 16  // trees, before their size is known
 	aheadMost  = 256 // trees
-	eraseBytes = 32 << 20
+	// residentEach is how many pages it is worth to look at for each tree, to
+	// find that all are in memory and nothing has to be read.
+	residentEach = 256
+	eraseBytes   = 32 << 20
 )
 
 // ahead reads what claims will touch, in the order in which [Store.Due] listed
@@ -37,8 +40,10 @@ type ahead struct {
 	trees int // in the next chunk
 	stop  bool
 	wg    sync.WaitGroup
-	// seen is called with every page that was read; for tests.
+	// seen is called with every page that was read, and cold takes no page for
+	// one that is in memory; for tests.
 	seen func(id uint64)
+	cold bool
 }
 
 // dueList is what one call of Due returned.
@@ -54,11 +59,22 @@ type dueList struct {
 // aheadChunk is part of a list. done is closed once it was read.
 type aheadChunk struct{ done chan struct{} }
 
-// expect notes what will be claimed next.
-func (a *ahead) expect(list []store.Candidate, places []place) {
+// expectClaims notes what will be claimed next.
+func (s *Store) expectClaims(ctx context.Context, list []store.Candidate, places []place) {
 	if len(list) == 0 {
 		return
 	}
+	in := false
+	err := s.view(ctx, func(tx *bolt.Tx) error {
+		in = resident(tx, residentEach*len(list))
+		return nil
+	})
+	s.ahead.expect(list, places, in && err == nil)
+}
+
+// expect notes what will be claimed next. in tells that all of the store is in
+// memory already.
+func (a *ahead) expect(list []store.Candidate, places []place, in bool) {
 	l := &dueList{
 		places: places, at: make(map[string]int, len(list)), whole: map[uint64]bool{},
 		chunks: make([]*aheadChunk, len(list)),
@@ -72,6 +88,14 @@ func (a *ahead) expect(list []store.Candidate, places []place) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if in && !a.cold {
+		c := &aheadChunk{done: make(chan struct{})}
+		close(c.done)
+		for i := range l.chunks {
+			l.chunks[i] = c
+		}
+		l.next = len(l.ids)
+	}
 	a.lists = append(a.lists, l)
 	a.lists = a.lists[max(0, len(a.lists)-2):]
 }

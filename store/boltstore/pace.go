@@ -10,9 +10,9 @@ import "time"
 const (
 	courtesy = 100 * time.Millisecond
 	// courtesyTenths is that multiple, in tenths.
-	courtesyTenths = 25
+	courtesyTenths = 20
 	// courtesyLeast is the smallest share of the target that is left.
-	courtesyLeast = 8
+	courtesyLeast = 16
 )
 
 // pace is how long background work may take, and what that is made of. Only the
