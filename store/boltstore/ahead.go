@@ -21,7 +21,7 @@ import (
 // take.
 const (
 	aheadBytes = 8 << 20
-	aheadFirst = 16  // trees, before their size is known
+	aheadFirst = 16  // trees, before their size is known or when all is in memory
 	aheadMost  = 256 // trees
 	// residentEach is how many pages it is worth to look at for each tree, to
 	// find that all are in memory and nothing has to be read.
@@ -29,7 +29,7 @@ const (
 	eraseBytes   = 32 << 20
 )
 
-// ahead reads what claims will touch, in the order in which [Store.Due] listed
+// ahead reads, and foresees, what claims will touch, in the order in which [Store.Due] listed
 // it, a chunk at a time. The first claim of a chunk waits for it and starts the
 // next one. A tenant that was not listed is read on its own.
 type ahead struct {
@@ -40,6 +40,10 @@ type ahead struct {
 	trees int // in the next chunk
 	stop  bool
 	wg    sync.WaitGroup
+	// foreseen has the trees that were read, or are being read, by their
+	// numbers, and tenants counts what is kept of them.
+	foreseen map[uint64]*foreseen
+	tenants  int
 	// seen is called with every page that was read, and cold takes no page for
 	// one that is in memory; for tests.
 	seen func(id uint64)
@@ -54,6 +58,7 @@ type dueList struct {
 	whole  map[uint64]bool // trees whose root is in the list
 	chunks []*aheadChunk   // of each tenant; nil when it is not being read yet
 	next   int             // the first tenant that is not
+	warm   bool            // all of the store was in memory
 }
 
 // aheadChunk is part of a list. done is closed once it was read.
@@ -88,16 +93,14 @@ func (a *ahead) expect(list []store.Candidate, places []place, in bool) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if in && !a.cold {
-		c := &aheadChunk{done: make(chan struct{})}
-		close(c.done)
-		for i := range l.chunks {
-			l.chunks[i] = c
-		}
-		l.next = len(l.ids)
-	}
+	l.warm = in && !a.cold
 	a.lists = append(a.lists, l)
-	a.lists = a.lists[max(0, len(a.lists)-2):]
+	for len(a.lists) > 2 {
+		for _, p := range a.lists[0].places {
+			a.drop(p.tree)
+		}
+		a.lists = slices.Delete(a.lists, 0, 1)
+	}
 }
 
 // chunk returns the chunk of a tenant, and those that have to be started; nil
@@ -134,7 +137,11 @@ func (a *ahead) begin(l *dueList) func(*Store, context.Context) {
 		a.trees = aheadFirst
 	}
 	c := &aheadChunk{done: make(chan struct{})}
-	from, to := l.next, min(l.next+a.trees, len(l.ids))
+	n := a.trees
+	if l.warm {
+		n = aheadFirst
+	}
+	from, to := l.next, min(l.next+n, len(l.ids))
 	for i := from; i < to; i++ {
 		l.chunks[i] = c
 	}
@@ -143,7 +150,11 @@ func (a *ahead) begin(l *dueList) func(*Store, context.Context) {
 	return func(s *Store, ctx context.Context) {
 		defer a.wg.Done()
 		defer close(c.done)
-		read := s.readTenants(ctx, l.ids[from:to], l.places[from:to], l.whole)
+		var read int64
+		if !l.warm {
+			read = s.readTenants(ctx, l.ids[from:to], l.places[from:to], l.whole)
+		}
+		s.foresee(ctx, l.places[from:to])
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		if n := int64(to - from); read > 0 {
