@@ -83,6 +83,7 @@ install_packages() {
 	need jq jq
 	need openssl openssl
 	need shellcheck shellcheck
+	if wanted test; then need wrk wrk; fi # the bench of the gate
 	if wanted long; then # tests of failing disks, and of a client of npm
 		need npm npm
 		need strace strace
@@ -105,23 +106,30 @@ install_packages() {
 	run_quietly env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"
 }
 
-# prometheus and promtool come out of the Debian package without installing it,
-# since that would start a Prometheus.
-install_prometheus() {
-	if command -v prometheus >/dev/null && command -v promtool >/dev/null; then return; fi
+# install_out_of PACKAGE COMMAND... takes commands out of a Debian package without
+# installing it, since that would start a service.
+install_out_of() {
+	local package=$1 command absent=
+	shift
+	for command; do
+		command -v "$command" >/dev/null || absent=yes
+	done
+	if [ -z "$absent" ]; then return; fi
 	if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
-		fail "missing on this machine: prometheus and promtool (Debian package prometheus)"
+		fail "missing on this machine: $* (Debian package $package)"
 	fi
 	apt_update
-	say "prometheus and promtool, out of the Debian package prometheus"
+	say "$*, out of the Debian package $package"
 	mkdir -p "$scratch/deb"
 	chmod 755 "$scratch" "$scratch/deb"
-	if ! (cd "$scratch/deb" && apt-get download prometheus) >"$scratch/quiet.log" 2>&1; then
+	if ! (cd "$scratch/deb" && apt-get download "$package") >"$scratch/quiet.log" 2>&1; then
 		cat "$scratch/quiet.log" >&2
-		fail "missing on this machine: prometheus and promtool (Debian package prometheus)"
+		fail "missing on this machine: $* (Debian package $package)"
 	fi
-	dpkg-deb -x "$scratch"/deb/prometheus_*.deb "$scratch/deb"
-	install -m 755 "$scratch/deb/usr/bin/prometheus" "$scratch/deb/usr/bin/promtool" "$tools"
+	dpkg-deb -x "$scratch/deb/$package"_*.deb "$scratch/deb/$package"
+	for command; do
+		install -m 755 "$scratch/deb/$package"/usr/*bin/"$command" "$tools"
+	done
 }
 
 # install_tool NAME MODULE PACKAGE VERSION takes a binary that was built from
@@ -145,7 +153,13 @@ setup() {
 	mkdir -p "$tools"
 	PATH=$tools:$PATH
 	install_packages
-	if wanted metrics || wanted rules || wanted prometheus; then install_prometheus; fi
+	if wanted test || wanted metrics || wanted rules || wanted prometheus; then
+		install_out_of prometheus prometheus promtool
+	fi
+	if wanted long; then # in front of applications, as gates
+		install_out_of nginx nginx
+		install_out_of caddy caddy
+	fi
 	if wanted staticcheck; then
 		install_tool staticcheck honnef.co/go/tools honnef.co/go/tools/cmd/staticcheck "$staticcheck_version"
 	fi

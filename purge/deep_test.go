@@ -124,16 +124,16 @@ func TestPlan_ALongLineAboveAResumedTenantIsReadOnce(t *testing.T) {
 	tenants[n-1].Hold = nil
 	fill(t, s, tenants, nil)
 	bottom := tenants[n-1].ID
+	before := time.Now().Add(-time.Second) // so that its next attempt has come
 	claim, err := s.Claim(context.Background(), bottom, store.ClaimRequest{
-		Origin: store.Origin{Actor: operator, At: time.Now()}, Owner: "gone", Lease: time.Hour,
+		Origin: store.Origin{Actor: operator, At: before}, Owner: "gone", Lease: time.Hour,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Yield(context.Background(), claim.Token, time.Now()); err != nil {
+	if err := s.Yield(context.Background(), claim.Token, before); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(time.Millisecond) // its next attempt has come
 	c := &counting{Store: s}
 	r := mustPlan(t, newEngine(t, c))
 	want := map[string]string{bottom: "deleted"}

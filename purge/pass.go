@@ -76,6 +76,17 @@ func (e *Engine) newPass(trigger Trigger) *pass {
 	}
 }
 
+// places returns how many tenants a pass has under way. Those that are only in
+// the store go in transactions of it that many share, and the more there are in
+// one the less each pays for.
+func (e *Engine) places() int64 {
+	n := int64(e.settings.Load().Concurrency)
+	if n == 1 || len(e.targets) > 0 {
+		return n
+	}
+	return 4 * n
+}
+
 func (p *pass) run(ctx context.Context) {
 	claims, ok := p.open(ctx)
 	if !ok {
@@ -94,7 +105,7 @@ func (p *pass) run(ctx context.Context) {
 
 	watched, stop := p.e.watch(ctx)
 	defer stop()
-	places := int64(p.e.settings.Load().Concurrency)
+	places := p.e.places()
 	busy := semaphore.NewWeighted(places)
 	for {
 		p.sweep(watched, busy, claims)

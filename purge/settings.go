@@ -28,7 +28,9 @@ func DeletePolicies() []DeletePolicy {
 // default: begin with [DefaultSettings].
 type Settings struct {
 	// Concurrency is how many tenants are purged at a time, 1 to 1,024. A pass
-	// keeps the one that it began with.
+	// keeps the one that it began with. Without targets, and unless it is 1,
+	// four times as many wait for the store, which takes those together that fit
+	// into one transaction.
 	Concurrency int
 	// Batch is the largest number of resources that one call of a target may
 	// remove, 1 to 1,000,000.

@@ -157,26 +157,26 @@ func (e *Engine) tell(end ending, began time.Time) {
 		return
 	}
 	r := &end.receipt
-	lateness := time.Duration(-1)
-	fields := []zap.Field{
-		zap.String("tenant", r.TenantID), zap.String("outcome", string(end.outcome)), zap.String("receipt", r.ID),
-		zap.Int64("subTenants", r.Deleted.SubTenants), zap.Int64("oauthClients", r.Deleted.OAuthClients),
-		zap.Int64("apiKeys", r.Deleted.APIKeys), zap.Int64("credentials", r.Deleted.Credentials),
-		zap.Int64("users", r.Deleted.Users), zap.Bool("countsExact", r.CountsExact),
-		zap.String("claimedBy", r.ClaimedBy),
-	}
 	took := max(r.DeletedAt.Sub(r.ClaimedAt.Time), 0)
 	if spent := time.Since(began); took < spent {
 		took = spent // the claim was made here: milliseconds would be too coarse
 	}
-	fields = append(fields, zap.Duration("took", took))
+	lateness, late := time.Duration(-1), zap.Skip()
 	if !r.Immediate && !r.EstimatedPurgeDate.IsZero() {
 		lateness = max(r.DeletedAt.Sub(r.EstimatedPurgeDate.Time), 0)
-		fields = append(fields, zap.Duration("lateness", lateness))
+		late = zap.Duration("lateness", lateness)
 	}
 	e.metrics.TenantsPurged(int64(len(r.Tenants)), took, lateness)
 	e.metrics.ResourcesPurged(metrics.StoreTarget, inStore(r))
-	e.log.Info("tenant purged", fields...)
+	if entry := e.log.Check(zap.InfoLevel, "tenant purged"); entry != nil {
+		entry.Write(
+			zap.String("tenant", r.TenantID), zap.String("outcome", string(end.outcome)), zap.String("receipt", r.ID),
+			zap.Int64("subTenants", r.Deleted.SubTenants), zap.Int64("oauthClients", r.Deleted.OAuthClients),
+			zap.Int64("apiKeys", r.Deleted.APIKeys), zap.Int64("credentials", r.Deleted.Credentials),
+			zap.Int64("users", r.Deleted.Users), zap.Bool("countsExact", r.CountsExact),
+			zap.String("claimedBy", r.ClaimedBy), zap.Duration("took", took), late,
+		)
+	}
 }
 
 // inStore returns what the store itself held of what a receipt counts.

@@ -3,8 +3,7 @@ package store
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
-	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -63,11 +62,27 @@ type AuditRef struct {
 // Digest returns the SHA-256, in hex, of the receipt's JSON without its audit
 // member.
 func (r Receipt) Digest() string {
-	r.Audit = AuditRef{}
-	b, err := json.Marshal(r)
-	if err != nil { // every field is of a type that always encodes
-		panic(fmt.Sprintf("store: encode receipt: %v", err))
+	return digest(appendReceipt(make([]byte, 0, 1024), &r))
+}
+
+// Seal sets Audit to what audit returns for the Digest, and returns the
+// receipt's JSON.
+func (r *Receipt) Seal(audit func(digest string) (AuditRef, error)) ([]byte, error) {
+	body := appendReceipt(make([]byte, 0, 1024), r)
+	ref, err := audit(digest(body))
+	if err != nil {
+		return nil, err
 	}
+	r.Audit = ref
+	// The member "audit" is the last one: append it instead of encoding anew.
+	body = append(body[:len(body)-1], `,"audit":{"seq":`...)
+	body = strconv.AppendUint(body, ref.Seq, 10)
+	body = append(body, `,"hash":`...)
+	return append(appendString(body, ref.Hash), `}}`...), nil
+}
+
+// digest returns the SHA-256 of b in hex.
+func digest(b []byte) string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
 }

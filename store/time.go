@@ -73,12 +73,16 @@ type Timestamp struct{ time.Time }
 
 // MarshalJSON implements json.Marshaler.
 func (t Timestamp) MarshalJSON() ([]byte, error) {
-	b := make([]byte, 0, len(TimeFormat)+2)
+	return t.append(make([]byte, 0, len(TimeFormat)+2)), nil
+}
+
+// append appends the time as a JSON string.
+func (t Timestamp) append(b []byte) []byte {
 	b = append(b, '"')
 	if !t.IsZero() {
 		b = t.UTC().AppendFormat(b, TimeFormat)
 	}
-	return append(b, '"'), nil
+	return append(b, '"')
 }
 
 // UnmarshalJSON implements json.Unmarshaler; it takes what [ParseTime] takes,

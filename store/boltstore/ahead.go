@@ -21,12 +21,15 @@ import (
 // take.
 const (
 	aheadBytes = 8 << 20
-	aheadFirst = 16  // trees, before their size is known
+	aheadFirst = 16  // trees, before their size is known or when all is in memory
 	aheadMost  = 256 // trees
-	eraseBytes = 32 << 20
+	// residentEach is how many pages it is worth to look at for each tree, to
+	// find that all are in memory and nothing has to be read.
+	residentEach = 256
+	eraseBytes   = 32 << 20
 )
 
-// ahead reads what claims will touch, in the order in which [Store.Due] listed
+// ahead reads, and foresees, what claims will touch, in the order in which [Store.Due] listed
 // it, a chunk at a time. The first claim of a chunk waits for it and starts the
 // next one. A tenant that was not listed is read on its own.
 type ahead struct {
@@ -37,8 +40,14 @@ type ahead struct {
 	trees int // in the next chunk
 	stop  bool
 	wg    sync.WaitGroup
-	// seen is called with every page that was read; for tests.
+	// foreseen has the trees that were read, or are being read, by their
+	// numbers, and tenants counts what is kept of them.
+	foreseen map[uint64]*foreseen
+	tenants  int
+	// seen is called with every page that was read, and cold takes no page for
+	// one that is in memory; for tests.
 	seen func(id uint64)
+	cold bool
 }
 
 // dueList is what one call of Due returned.
@@ -49,16 +58,28 @@ type dueList struct {
 	whole  map[uint64]bool // trees whose root is in the list
 	chunks []*aheadChunk   // of each tenant; nil when it is not being read yet
 	next   int             // the first tenant that is not
+	warm   bool            // all of the store was in memory
 }
 
 // aheadChunk is part of a list. done is closed once it was read.
 type aheadChunk struct{ done chan struct{} }
 
-// expect notes what will be claimed next.
-func (a *ahead) expect(list []store.Candidate, places []place) {
+// expectClaims notes what will be claimed next.
+func (s *Store) expectClaims(ctx context.Context, list []store.Candidate, places []place) {
 	if len(list) == 0 {
 		return
 	}
+	in := false
+	err := s.view(ctx, func(tx *bolt.Tx) error {
+		in = resident(tx, residentEach*len(list))
+		return nil
+	})
+	s.ahead.expect(list, places, in && err == nil)
+}
+
+// expect notes what will be claimed next. in tells that all of the store is in
+// memory already.
+func (a *ahead) expect(list []store.Candidate, places []place, in bool) {
 	l := &dueList{
 		places: places, at: make(map[string]int, len(list)), whole: map[uint64]bool{},
 		chunks: make([]*aheadChunk, len(list)),
@@ -72,8 +93,14 @@ func (a *ahead) expect(list []store.Candidate, places []place) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	l.warm = in && !a.cold
 	a.lists = append(a.lists, l)
-	a.lists = a.lists[max(0, len(a.lists)-2):]
+	for len(a.lists) > 2 {
+		for _, p := range a.lists[0].places {
+			a.drop(p.tree)
+		}
+		a.lists = slices.Delete(a.lists, 0, 1)
+	}
 }
 
 // chunk returns the chunk of a tenant, and those that have to be started; nil
@@ -110,7 +137,11 @@ func (a *ahead) begin(l *dueList) func(*Store, context.Context) {
 		a.trees = aheadFirst
 	}
 	c := &aheadChunk{done: make(chan struct{})}
-	from, to := l.next, min(l.next+a.trees, len(l.ids))
+	n := a.trees
+	if l.warm {
+		n = aheadFirst
+	}
+	from, to := l.next, min(l.next+n, len(l.ids))
 	for i := from; i < to; i++ {
 		l.chunks[i] = c
 	}
@@ -119,7 +150,11 @@ func (a *ahead) begin(l *dueList) func(*Store, context.Context) {
 	return func(s *Store, ctx context.Context) {
 		defer a.wg.Done()
 		defer close(c.done)
-		read := s.readTenants(ctx, l.ids[from:to], l.places[from:to], l.whole)
+		var read int64
+		if !l.warm {
+			read = s.readTenants(ctx, l.ids[from:to], l.places[from:to], l.whole)
+		}
+		s.foresee(ctx, l.places[from:to])
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		if n := int64(to - from); read > 0 {

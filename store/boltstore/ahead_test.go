@@ -3,6 +3,8 @@ package boltstore
 import (
 	"fmt"
 	"maps"
+	"math"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -10,6 +12,7 @@ import (
 	"unsafe"
 
 	bolt "go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 
 	"github.com/tenantpurge/purger/store"
@@ -23,6 +26,7 @@ type seen struct {
 
 func (f *fixture) watchAhead() *seen {
 	n := &seen{pages: map[uint64]bool{}}
+	f.ahead.cold = true
 	f.ahead.seen = func(id uint64) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
@@ -327,4 +331,63 @@ func TestPages_AnythingIsReadWithoutAPanic(t *testing.T) {
 			bucketAt(p.get([]byte{keyHeader}))
 		})
 	})
+}
+
+// What is in memory is not read once more: that took an eighth of the throughput.
+func TestClaim_ReadsNothingAheadOfAStoreThatIsInMemory(t *testing.T) {
+	f := newFixture(t)
+	f.plantTrees(100)
+	in := false
+	f.must(f.db.View(func(tx *bolt.Tx) error {
+		in = resident(tx, math.MaxInt)
+		if resident(tx, 1) {
+			t.Error("looked at more pages than it may")
+		}
+		return nil
+	}))
+	if !in {
+		if os.Getenv("CI") != "" {
+			t.Fatal("what was just written is not in memory, or this system does not tell")
+		}
+		t.Skip("what was just written is not in memory, or this system does not tell")
+	}
+	n := f.watchAhead()
+	f.ahead.cold = false
+	list, err := f.Due(t.Context(), dueAt, store.Cursor{}, store.MaxPage)
+	f.must(err)
+	for _, c := range list[:50] {
+		_, err := f.Claim(t.Context(), c.ID, request(true))
+		f.must(err)
+	}
+	if len(n.pages) > 0 {
+		t.Errorf("%d pages were read", len(n.pages))
+	}
+}
+
+// A page that left the memory is noticed.
+func TestResident_SeesAPageThatWasDropped(t *testing.T) {
+	f := newFixture(t)
+	f.plantTrees(100)
+	path := f.path
+	f.must(f.Close())
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	f.must(err)
+	f.must(file.Sync())
+	f.must(unix.Fadvise(int(file.Fd()), 0, 0, unix.FADV_DONTNEED))
+	b := make([]byte, 1)
+	_, err = unix.Preadv2(int(file.Fd()), [][]byte{b}, 40*4096, unix.RWF_NOWAIT)
+	f.must(file.Close())
+	if err == nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("the file stays in the page cache: set TMPDIR to a disk")
+		}
+		t.Skip("the file stays in the page cache: set TMPDIR to a disk")
+	}
+	f.open()
+	f.must(f.db.View(func(tx *bolt.Tx) error {
+		if resident(tx, math.MaxInt) {
+			t.Error("a file that was dropped from the page cache is said to be in memory")
+		}
+		return nil
+	}))
 }

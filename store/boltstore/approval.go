@@ -25,7 +25,7 @@ func (s *Store) RequestApproval(ctx context.Context, req store.ApprovalRequest, 
 	err = s.writeAt(ctx, foreground, o.At, func(w *wtx) error {
 		var t *store.Tenant
 		if req.TenantID != "" {
-			_, r, err := find(w.tx, req.TenantID)
+			_, r, err := w.find(req.TenantID)
 			if err != nil {
 				return err
 			}
@@ -156,7 +156,7 @@ func (w *wtx) stillFits(a *store.Approval) error {
 	if a.TenantID == "" {
 		return a.CheckGates(&w.gates)
 	}
-	_, r, err := find(w.tx, a.TenantID)
+	_, r, err := w.find(a.TenantID)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ const maxError = 512
 
 // fenced finds the claimed tenant of a token.
 func (w *wtx) fenced(tok store.Token) (spot, *record, error) {
-	at, r, err := find(w.tx, tok.TenantID)
+	at, r, err := w.find(tok.TenantID)
 	if err != nil {
 		if store.CodeOf(err) == store.Gone {
 			err = store.Errorf(store.Conflict, "the claim on tenant %q is over: %w", tok.TenantID, err)

@@ -33,33 +33,59 @@ type decision struct {
 	why     string       // how the limit was hit
 	// allowance is how much of the gates' allowance the claim uses up.
 	allowance int64
+	// held is what a scan of the resources found; nil when there was none.
+	held tally
 }
 
-// decide makes the decision of [store.Store.Claim] in a transaction.
+// decide makes the decision of [store.Store.Claim] in a transaction that only
+// reads.
 func decide(tx *bolt.Tx, id string, req *store.ClaimRequest, st *state) (*decision, error) {
 	at, top, err := find(tx, id)
 	if err != nil {
 		return nil, err
 	}
 	d := &decision{at: at, top: top}
-	if req.Known != nil {
-		d.refusal = d.refuse(req, st)
-		return d, nil
+	if req.Known == nil {
+		if err := d.read(); err != nil {
+			return nil, err
+		}
 	}
-	d.nodes, err = at.tree.subtree(at.ord)
+	d.refusal = d.refuse(req, st)
+	return d, nil
+}
+
+// decide makes the decision of a claim, of what was read before if that still
+// holds.
+func (w *wtx) decide(id string, req *store.ClaimRequest) (*decision, error) {
+	d, err := w.foreseen(id)
+	if d == nil && err == nil {
+		d = &decision{}
+		if d.at, d.top, err = w.find(id); err == nil && req.Known == nil {
+			err = d.read()
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
+	d.refusal = d.refuse(req, w.state())
+	return d, nil
+}
+
+// read reads the subtree and the counters of its resources.
+func (d *decision) read() error {
+	var err error
+	if d.nodes, err = d.at.tree.subtree(d.at.ord); err != nil {
+		return err
+	}
 	for i := range d.nodes {
-		c, err := at.tree.countsOf(d.nodes[i].ord)
+		c, err := d.at.tree.countsOf(d.nodes[i].ord)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		d.counts = d.counts.Plus(c)
 	}
 	d.counts.SubTenants = int64(len(d.nodes) - 1)
-	d.refusal = d.refuse(req, st)
-	return d, nil
+	return nil
 }
 
 // refuse returns the first reason not to claim, in the order of the contract.
@@ -201,7 +227,7 @@ func (s *Store) Claim(ctx context.Context, id string, req store.ClaimRequest) (s
 	}
 	err := s.writeQueued(ctx, background, req.Queued, func(w *wtx) error {
 		claim, refusal = store.Claim{}, nil
-		d, err := decide(w.tx, id, &req, w.state())
+		d, err := w.decide(id, &req)
 		if err != nil {
 			return err
 		}
@@ -302,7 +328,7 @@ func (w *wtx) claim(d *decision, req *store.ClaimRequest) (store.Claim, error) {
 		// The subtree goes in this very transaction: its records are not
 		// written again, only taken out of the indexes.
 		p.LeaseEnd = store.Timestamp{}
-		r, err := w.finish(d.at, &top, &old, d.nodes, store.Verification{At: req.At})
+		r, err := w.finish(d.at, &top, &old, d.nodes, d.held, store.Verification{At: req.At})
 		if err != nil {
 			return store.Claim{}, err
 		}
@@ -334,12 +360,14 @@ func (w *wtx) claim(d *decision, req *store.ClaimRequest) (store.Claim, error) {
 
 // fitsOne reports whether one transaction can remove the subtree.
 func (d *decision) fitsOne() bool {
-	if len(d.nodes) > inlineTenants {
-		return false
-	}
-	h := &d.at.tree.header
 	if d.at.isRoot() {
-		return h.nextSeg == 1 && h.rows <= wholeRows && h.bytes <= segmentBytes
+		return d.at.tree.fitsOne()
 	}
-	return d.counts.Resources() <= inlineRows
+	return len(d.nodes) <= inlineTenants && d.counts.Resources() <= inlineRows
+}
+
+// fitsOne reports whether one transaction can remove the whole tree.
+func (t *tree) fitsOne() bool {
+	h := &t.header
+	return h.tenants <= inlineTenants && h.nextSeg == 1 && h.rows <= wholeRows && h.bytes <= segmentBytes
 }

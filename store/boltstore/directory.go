@@ -26,7 +26,7 @@ func (s *Store) Put(ctx context.Context, resources []store.Resource) error {
 		if err := w.stepRoom(more); err != nil {
 			return err
 		}
-		open := newOpened(w.tx)
+		open := w.opened()
 		for i := range resources {
 			r := &resources[i]
 			at, rec, err := open.find(r.TenantID)
@@ -81,7 +81,7 @@ func (s *Store) Remove(ctx context.Context, tenantID string, kind store.Kind, id
 		return err
 	}
 	return s.write(ctx, foreground, func(w *wtx) error {
-		at, r, err := find(w.tx, tenantID)
+		at, r, err := w.find(tenantID)
 		if err != nil {
 			return err
 		}

@@ -49,7 +49,7 @@ func (s *Store) Due(ctx context.Context, now time.Time, after store.Cursor, limi
 		}
 		return nil
 	})
-	s.ahead.expect(first, places)
+	s.expectClaims(ctx, first, places)
 	return list, err
 }
 

@@ -110,7 +110,7 @@ func (w *wtx) erasePiece(at spot, top *record, left *remaining, most int, now ti
 			}
 			some[i] = node{r, left.nodes[i].ord}
 		}
-		removed, err := w.entomb(at, top, some, now, true)
+		removed, err := w.entomb(at, top, some, nil, now, true)
 		removed.SubTenants = int64(n)
 		left.nodes = left.nodes[n:]
 		return removed, spare > n, err
@@ -126,7 +126,7 @@ func (w *wtx) eraseRows(at spot, left *remaining, limit int) (store.Counts, erro
 		if _, _, err := t.erase(lo, hi, limit, counts); err != nil {
 			return store.Counts{}, err
 		}
-		return counts.sum(), w.uncount(t, counts, true)
+		return counts.sum(), w.uncountOf(t, counts)
 	}
 	for limit > 0 && len(left.parts) > 0 {
 		p := &left.parts[0]
@@ -143,7 +143,7 @@ func (w *wtx) eraseRows(at spot, left *remaining, limit int) (store.Counts, erro
 			left.parts, left.taken = left.parts[1:], 0
 		}
 	}
-	return counts.sum(), w.uncount(t, counts, true)
+	return counts.sum(), w.uncountOf(t, counts)
 }
 
 // count counts the resources that are left, by the counters, and reports whether
@@ -205,24 +205,25 @@ func rangesOf(nodes []node) []keyRange {
 	return list
 }
 
-// uncount takes removed resources out of the counters. keep says that their
-// tenants stay for now and remember what was theirs.
-func (w *wtx) uncount(t *tree, removed tally, keep bool) error {
+// uncount takes removed resources out of the counters of the store.
+func (w *wtx) uncount(removed store.Counts) {
+	for _, k := range store.Kinds() {
+		w.totals.resources.Add(k, -removed.Of(k))
+	}
+	w.dirty.totals = true
+}
+
+// uncountOf is uncount that also takes them out of the counters of tenants that
+// stay for now and remember what was theirs.
+func (w *wtx) uncountOf(t *tree, removed tally) error {
+	w.uncount(removed.sum())
 	for ord, c := range removed {
 		for _, k := range store.Kinds() {
-			n := c.Of(k)
-			if n == 0 {
-				continue
-			}
-			w.totals.resources.Add(k, -n)
-			if keep {
+			if n := c.Of(k); n != 0 {
 				if err := t.count(ord, k, -n); err != nil {
 					return err
 				}
 			}
-		}
-		if !keep {
-			continue
 		}
 		was, err := t.removedOf(ord)
 		if err != nil {
@@ -232,6 +233,5 @@ func (w *wtx) uncount(t *tree, removed tally, keep bool) error {
 			return fmt.Errorf("write counts: %w", err)
 		}
 	}
-	w.dirty.totals = true
 	return nil
 }

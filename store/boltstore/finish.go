@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -15,32 +14,40 @@ import (
 )
 
 // entomb replaces tenants by their tombstones, deepest first, with what is left
-// of their resources. In steps, their ids are kept for the receipt.
-func (w *wtx) entomb(at spot, top *record, nodes []node, now time.Time, inSteps bool) (store.Counts, error) {
+// of their resources. In steps, their ids are kept for the receipt. held is what
+// a scan of the whole tree found, of which nothing was removed yet; nil when there
+// was none.
+func (w *wtx) entomb(at spot, top *record, nodes []node, held tally, now time.Time, inSteps bool) (store.Counts, error) {
 	t := at.tree
-	counts := tally{}
+	counts := held
 	whole := at.isRoot() && !inSteps
-	if whole {
+	switch {
+	case whole && held != nil:
+	case whole:
+		counts = tally{}
 		lo, hi := allResources()
 		if err := t.scan(lo, hi, counts); err != nil {
 			return store.Counts{}, err
 		}
-	} else {
+	default:
+		counts = tally{}
 		for _, r := range rangesOf(nodes) {
 			if _, _, err := t.erase(r.lo, r.hi, math.MaxInt, counts); err != nil {
 				return store.Counts{}, err
 			}
 		}
 	}
-	if err := w.uncount(t, counts, false); err != nil {
-		return store.Counts{}, err
-	}
+	sum := counts.sum()
+	w.uncount(sum)
 	w.noteErased(now)
 	for i := range nodes {
 		n := &nodes[i]
-		own, err := t.removedOf(n.ord)
-		if err != nil {
-			return store.Counts{}, err
+		var own store.Counts
+		if held == nil { // otherwise nothing was removed before
+			var err error
+			if own, err = t.removedOf(n.ord); err != nil {
+				return store.Counts{}, err
+			}
 		}
 		if c := counts[n.ord]; c != nil {
 			own = own.Plus(*c)
@@ -75,7 +82,7 @@ func (w *wtx) entomb(at spot, top *record, nodes []node, now time.Time, inSteps 
 			return store.Counts{}, err
 		}
 	}
-	return counts.sum(), nil
+	return sum, nil
 }
 
 // idsOf returns the ids of tenants.
@@ -153,11 +160,12 @@ func (w *wtx) moveGone(t *tree, from, to uint32) error {
 }
 
 // finish removes the subtree, verifies that nothing is left, and writes the
-// evidence. top is the claimed record; old is what the indexes know of it.
-func (w *wtx) finish(at spot, top, old *record, nodes []node, v store.Verification) (store.Receipt, error) {
+// evidence. top is the claimed record; old is what the indexes know of it, and
+// held what a scan of the whole tree found, if there was one.
+func (w *wtx) finish(at spot, top, old *record, nodes []node, held tally, v store.Verification) (store.Receipt, error) {
 	t := at.tree
 	gone, goneKeys := t.gone(at.ord)
-	tenants := slices.Clone(gone)
+	tenants := append(make([]string, 0, len(gone)+len(nodes)), gone...)
 	for i := range nodes {
 		tenants = append(tenants, nodes[i].ID)
 	}
@@ -165,7 +173,7 @@ func (w *wtx) finish(at spot, top, old *record, nodes []node, v store.Verificati
 	last := nodes[len(nodes)-1]
 	last.record = old
 	nodes = append(slices.Clone(nodes[:len(nodes)-1]), last)
-	removed, err := w.entomb(at, top, nodes, v.At, false)
+	removed, err := w.entomb(at, top, nodes, held, v.At, false)
 	if err != nil {
 		return store.Receipt{}, err
 	}
@@ -182,21 +190,18 @@ func (w *wtx) finish(at spot, top, old *record, nodes []node, v store.Verificati
 		return store.Receipt{}, store.Errorf(store.Internal, "tenant %q: %+v remain after everything was removed", top.ID, remaining)
 	}
 	r := store.NewReceipt(&done.Tenant, tenants, remaining, v.At)
-	ref, err := w.audit(store.Entry{
-		At: store.Timestamp{Time: v.At}, Actor: p.ClaimedBy, Action: store.ActionPurge, TenantID: top.ID,
-		FromStatus: store.StatusPurging, ToStatus: store.StatusDeleted,
-		FromVersion: top.Version, ToVersion: top.Version + 1, Counts: &p.Deleted,
-		Detail: map[string]string{"purge": p.PurgeID, "receiptSha256": r.Digest()},
+	body, err := r.Seal(func(digest string) (store.AuditRef, error) {
+		return w.audit(store.Entry{
+			At: store.Timestamp{Time: v.At}, Actor: p.ClaimedBy, Action: store.ActionPurge, TenantID: top.ID,
+			FromStatus: store.StatusPurging, ToStatus: store.StatusDeleted,
+			FromVersion: top.Version, ToVersion: top.Version + 1, Counts: &p.Deleted,
+			Detail: map[string]string{"purge": p.PurgeID, "receiptSha256": digest},
+		})
 	})
 	if err != nil {
 		return store.Receipt{}, err
 	}
-	r.Audit = ref
-	b, err := json.Marshal(r)
-	if err != nil {
-		return store.Receipt{}, fmt.Errorf("encode receipt: %w", err)
-	}
-	return r, w.put(bucketReceipts, []byte(top.ID), b)
+	return r, w.put(bucketReceipts, []byte(top.ID), body)
 }
 
 // sweep removes what holds the subtree together, a whole tree's bucket for one,
@@ -266,7 +271,7 @@ func (s *Store) Finish(ctx context.Context, tok store.Token, v store.Verificatio
 		if many || len(nodes) > inlineTenants {
 			return store.Errorf(store.Precondition, "tenant %q: more is left than one transaction removes; erase first", tok.TenantID)
 		}
-		out, err = w.finish(at, top, top, nodes, v)
+		out, err = w.finish(at, top, top, nodes, nil, v)
 		return err
 	})
 	if err != nil {

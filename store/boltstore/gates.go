@@ -31,7 +31,7 @@ func (s *Store) ChangeGates(ctx context.Context, c store.GateChange, o store.Ori
 			return err
 		}
 		after = g
-		after.Space = s.short(w.tx.DB(), stepRoom)
+		after.Space = w.short(stepRoom)
 		if reflect.DeepEqual(g, w.gates) {
 			return nil
 		}

@@ -229,7 +229,7 @@ func trimmed(t *store.Tenant) store.Tenant {
 
 // importBatch writes what is new of a batch.
 func (w *wtx) importBatch(tenants []store.Tenant, resources []store.Resource, data [][]byte, o store.Origin, out *store.Imported) error {
-	open := newOpened(w.tx)
+	open := w.opened()
 	inBatch := map[string]store.Outcome{}
 	digest := sha256.New()
 	var created int64

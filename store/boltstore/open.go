@@ -203,7 +203,7 @@ func openFile(path string, opt Options) (*bolt.DB, os.FileInfo, error) {
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, nil, store.Errorf(store.Unavailable, "%s: %w", path, ErrLocked)
 	case errors.As(err, &system):
-		return nil, nil, notUsable("open "+path, err)
+		return nil, nil, notUsable("open the store", err)
 	case err != nil:
 		return nil, nil, store.Errorf(store.Precondition, "open %s: %w", path, err)
 	}

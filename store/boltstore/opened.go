@@ -10,6 +10,7 @@ type opened struct {
 	tx      *bolt.Tx
 	trees   map[uint64]*tree
 	tenants map[string]openTenant
+	touch   func(*tree) // is told what is opened
 }
 
 type openTenant struct {
@@ -17,8 +18,15 @@ type openTenant struct {
 	rec *record
 }
 
+// newOpened is for a transaction that only reads.
 func newOpened(tx *bolt.Tx) *opened {
-	return &opened{tx: tx, trees: map[uint64]*tree{}, tenants: map[string]openTenant{}}
+	return &opened{tx: tx, trees: map[uint64]*tree{}, tenants: map[string]openTenant{}, touch: func(*tree) {}}
+}
+
+func (w *wtx) opened() *opened {
+	o := newOpened(w.tx)
+	o.touch = w.touch
+	return o
 }
 
 // find is like the function of that name.
@@ -36,6 +44,7 @@ func (o *opened) find(id string) (spot, *record, error) {
 			return spot{}, nil, err
 		}
 		o.trees[p.tree] = t
+		o.touch(t)
 	}
 	r, err := t.record(p.ord)
 	if err != nil {

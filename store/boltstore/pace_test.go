@@ -14,7 +14,7 @@ func TestPace_BackgroundIsCutWhilePeopleCome(t *testing.T) {
 		{courtesy, time.Millisecond, 16 * time.Millisecond},
 		{courtesy - 1, time.Millisecond, courtesyTenths * time.Millisecond / 10},
 		{courtesy - 1, time.Second, 16 * time.Millisecond},
-		{courtesy - 1, 0, 2 * time.Millisecond},
+		{courtesy - 1, 0, 16 * time.Millisecond / courtesyLeast},
 	} {
 		p.cost = c.cost
 		if got := p.target(epoch.Add(c.after), 16*time.Millisecond); got != c.want {

@@ -39,7 +39,7 @@ func (s *Store) Resume(ctx context.Context, id string, req store.ClaimRequest) (
 	var claim store.Claim
 	s.readAheadOf(ctx, id)
 	err := s.writeAt(ctx, background, req.At, func(w *wtx) error {
-		at, old, err := find(w.tx, id)
+		at, old, err := w.find(id)
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package boltstore
 
 import (
 	"fmt"
+	"math"
 	"syscall"
 
 	bolt "go.etcd.io/bbolt"
@@ -52,22 +53,37 @@ func pageSizeOf(db *bolt.DB) int64 { return int64(db.Info().PageSize) }
 // of want at most: a record of several pages may find no gap among them, and on
 // a disk that copies on write they are no room at all.
 func (s *Store) short(db *bolt.DB, want int64) *store.Space {
-	own := int64(db.Stats().FreePageN) * s.pageSize
-	return s.shortOf(min(own, want/2), want)
+	return s.shortOf(s.own(db, want), want)
 }
 
-// shortOf is short when own bytes of the room are there already. A disk that
-// cannot be asked is no obstacle: writing will tell.
+// own returns how much of want is there already, in free pages of the file.
+func (s *Store) own(db *bolt.DB, want int64) int64 {
+	return min(int64(db.Stats().FreePageN)*s.pageSize, want/2)
+}
+
+// shortOf is short when own bytes of the room are there already.
 func (s *Store) shortOf(own, want int64) *store.Space {
+	return missing(s.opt.Dir, s.free(), own, want)
+}
+
+// free returns the bytes that may still be written to the disk. One that cannot
+// be asked is no obstacle: writing will tell.
+func (s *Store) free() int64 {
 	free, err := s.freeSpace(s.opt.Dir)
 	if err != nil {
 		s.log.Debug("the room on the disk is not known", zap.Error(err))
+		return math.MaxInt64
+	}
+	return free
+}
+
+// missing returns what is missing when free bytes can be written to the disk of
+// a directory, own of the room are there already, and want are needed.
+func missing(dir string, free, own, want int64) *store.Space {
+	if free >= want-own {
 		return nil
 	}
-	if free+own >= want {
-		return nil
-	}
-	return &store.Space{Dir: s.opt.Dir, Free: free + own, Want: want}
+	return &store.Space{Dir: dir, Free: free + own, Want: want}
 }
 
 // room returns a [store.SpaceError] unless want bytes can be written to db.
@@ -76,13 +92,22 @@ func (s *Store) room(db *bolt.DB, want int64) error { return noRoom(s.short(db, 
 // stepRoom returns a [store.SpaceError] unless there is room for a step of a
 // purge or an import that writes more bytes beyond what any step may.
 func (w *wtx) stepRoom(more int64) error {
-	if short := w.s.short(w.tx.DB(), stepRoom); short != nil || more == 0 {
+	if short := w.short(stepRoom); short != nil || more == 0 {
 		return noRoom(short)
 	}
-	if short := w.s.short(w.tx.DB(), stepRoom+more); short != nil {
+	if short := w.short(stepRoom + more); short != nil {
 		return &store.SpaceError{Space: *short, Own: true}
 	}
 	return nil
+}
+
+// short is that of the store, with one look at the disk for all that share the
+// transaction.
+func (w *wtx) short(want int64) *store.Space {
+	if !w.asked {
+		w.free, w.asked = w.s.free(), true
+	}
+	return missing(w.s.opt.Dir, w.free, w.s.own(w.tx.DB(), want), want)
 }
 
 // claimRoom returns what a claim writes beyond what any step may: the records of

@@ -28,7 +28,7 @@ func (s *Store) Create(ctx context.Context, t store.Tenant, o store.Origin) (sto
 			return err
 		}
 		if r.ParentID != "" {
-			above, err := parentOf(w.tx, r.ParentID)
+			above, err := w.parentOf(r.ParentID)
 			if err != nil {
 				return err
 			}
@@ -74,16 +74,17 @@ type spot struct {
 }
 
 // parentOf finds a parent; its errors name the field.
-func parentOf(tx *bolt.Tx, id string) (spot, error) {
-	p, err := findPlace(tx, id)
+func (w *wtx) parentOf(id string) (spot, error) {
+	p, err := findPlace(w.tx, id)
 	if err != nil {
 		return spot{}, store.Errorf(store.CodeOf(err), "parent %w", err).At("parentId")
 	}
-	t, err := openTree(tx, p.tree)
+	t, err := openTree(w.tx, p.tree)
+	w.touch(t)
 	return spot{p, t}, err
 }
 
-// find opens the tree of a tenant and reads its record.
+// find opens the tree of a tenant for reading and reads its record.
 func find(tx *bolt.Tx, id string) (spot, *record, error) {
 	p, err := findPlace(tx, id)
 	if err != nil {
@@ -95,6 +96,13 @@ func find(tx *bolt.Tx, id string) (spot, *record, error) {
 	}
 	r, err := t.record(p.ord)
 	return spot{p, t}, r, err
+}
+
+// find opens the tree of a tenant for writing and reads its record.
+func (w *wtx) find(id string) (spot, *record, error) {
+	at, r, err := find(w.tx, id)
+	w.touch(at.tree)
+	return at, r, err
 }
 
 // insert adds a record whose parent, if it has one, is there. It sets where the
@@ -109,7 +117,7 @@ func (w *wtx) insert(r *record) error {
 		t, err = w.createTree()
 	} else {
 		var above spot
-		if above, err = parentOf(w.tx, r.ParentID); err == nil {
+		if above, err = w.parentOf(r.ParentID); err == nil {
 			t = above.tree
 			err = t.below(r, above.ord)
 		}

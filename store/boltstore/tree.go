@@ -85,16 +85,25 @@ func segmentName(tree uint64, seg uint32) []byte {
 
 // openTree opens a tree for reading or, in a write transaction, writing.
 func openTree(tx *bolt.Tx, num uint64) (*tree, error) {
-	t := &tree{num: num, trees: tx.Bucket(bucketTrees)}
-	t.b = t.trees.Bucket(segmentName(num, 0))
-	if t.b == nil {
-		return nil, store.Errorf(store.Internal, "tree %d is missing", num)
+	t, err := openBucket(tx, num)
+	if err != nil {
+		return nil, err
 	}
 	h, err := decodeHeader(t.b.Get([]byte{keyHeader}))
 	if err != nil {
 		return nil, fmt.Errorf("tree %d: %w", num, err)
 	}
 	t.header = h
+	return t, nil
+}
+
+// openBucket opens a tree without reading its header.
+func openBucket(tx *bolt.Tx, num uint64) (*tree, error) {
+	t := &tree{num: num, trees: tx.Bucket(bucketTrees)}
+	t.b = t.trees.Bucket(segmentName(num, 0))
+	if t.b == nil {
+		return nil, store.Errorf(store.Internal, "tree %d is missing", num)
+	}
 	return t, nil
 }
 

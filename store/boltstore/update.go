@@ -11,7 +11,7 @@ import (
 func (s *Store) Update(ctx context.Context, id string, up store.Update) (store.Tenant, error) {
 	var after store.Tenant
 	err := s.writeAt(ctx, foreground, up.At, func(w *wtx) error {
-		at, old, err := find(w.tx, id)
+		at, old, err := w.find(id)
 		if err != nil {
 			return err
 		}

@@ -36,12 +36,17 @@ type wtx struct {
 	// access is told of accessChanges; nil when nobody asks for it.
 	access        *accessIndex
 	accessChanges []accessChange
+	// touched are the trees that were opened, to be changed most likely.
+	touched map[uint64]struct{}
+	// free is what the disk has room for, in bytes, once it was asked.
+	free  int64
+	asked bool
 }
 
 func (s *Store) newWtx(tx *bolt.Tx) *wtx {
 	return &wtx{
 		s: s, tx: tx, totals: s.totals, head: s.head, gates: s.gates,
-		window: windowTx{base: &s.window, added: &window{}}, erased: s.erased,
+		window: windowTx{base: &s.window, added: &window{}}, erased: s.erased, touched: map[uint64]struct{}{},
 		access: s.access,
 	}
 }
@@ -70,10 +75,7 @@ func (w *wtx) audit(e store.Entry) (store.AuditRef, error) {
 	// encoding/json writes bad UTF-8 in another way than what it reads of that,
 	// and the hash would not fit any more.
 	e.Actor = strings.ToValidUTF8(e.Actor, "\uFFFD")
-	body, err := e.Seal(w.head.Hash)
-	if err != nil {
-		return store.AuditRef{}, err
-	}
+	body := e.Seal(w.head.Hash)
 	b := w.tx.Bucket(bucketAudit)
 	b.FillPercent = 0.95 // keys only grow
 	w.writes++
@@ -96,6 +98,13 @@ func (w *wtx) needSchema(least uint32) error {
 func (w *wtx) setGates(g store.Gates) {
 	w.writes++
 	w.gates, w.dirty.gates = g, true
+}
+
+// touch notes that a tree is open, unless it is nil.
+func (w *wtx) touch(t *tree) {
+	if t != nil {
+		w.touched[t.num] = struct{}{}
+	}
 }
 
 // noteErased remembers that bytes of a deleted record are in the file.
@@ -214,6 +223,7 @@ func (w *wtx) publish() {
 	s.totals, s.head, s.gates, s.erased = w.totals, w.head, w.gates, w.erased
 	s.gatesNow.Store(&w.gates)
 	w.window.publish()
+	s.ahead.forget(w.touched)
 	for _, ms := range w.dueAdded {
 		s.dueCount.add(ms, 1)
 	}
