@@ -43,7 +43,10 @@ func limits() []string {
 }
 
 // operations returns what is asked of a target.
-func operations() []string { return []string{"count", "purge"} }
+func operations() []string { return []string{"count", "purge", "check"} }
+
+// postponements returns why a target is not called for now.
+func postponements() []string { return []string{"window", "breaker", "retry_after"} }
 
 // kinds returns every kind of resource as a label value.
 func kinds() []string {

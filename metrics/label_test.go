@@ -60,10 +60,13 @@ func TestLabels_AreTheWordsOfTheOtherPackages(t *testing.T) {
 		folder, typeName string
 		without          string // a word that is no label value: dry runs are not counted
 	}{
-		"triggers": {triggers(), "../purge", "Trigger", "plan"},
-		"results":  {results(), "../purge", "Result", "planned"},
-		"reasons":  {reasons(), "../store", "Code", ""},
-		"kinds":    {kinds(), "../store", "Kind", ""},
+		"triggers":      {triggers(), "../purge", "Trigger", "plan"},
+		"results":       {results(), "../purge", "Result", "planned"},
+		"reasons":       {reasons(), "../store", "Code", ""},
+		"kinds":         {kinds(), "../store", "Kind", ""},
+		"postponements": {postponements(), "../purge", "PostponeReason", ""},
+		"source checks": {sourceChecks(), "../purge", "checkResult", ""},
+		"sync results":  {syncResults(), "../store", "SyncResult", ""},
 	} {
 		theirs := slices.DeleteFunc(constants(t, c.folder, c.typeName), func(s string) bool { return s == c.without })
 		ours := slices.Clone(c.ours)

@@ -31,6 +31,7 @@ type Metrics struct {
 	passes passMetrics
 	purges purgeMetrics
 	target targetMetrics
+	source sourceMetrics
 	daemon daemonMetrics
 }
 
@@ -48,6 +49,7 @@ func New(reg prometheus.Registerer, b Build) *Metrics {
 		passes: newPassMetrics(f),
 		purges: newPurgeMetrics(f),
 		target: newTargetMetrics(f),
+		source: newSourceMetrics(f),
 		daemon: newDaemonMetrics(f, b),
 	}
 	reg.MustRegister(m.passes.last)

@@ -59,7 +59,17 @@ func busy(m *Metrics) {
 	m.TargetRequest("crm", "count", 3*time.Millisecond)
 	m.TargetRequest("crm", "purge", 200*time.Millisecond)
 	m.TargetRetried("ldap")
+	m.TargetPostponed("ldap", "window")
+	m.TargetPostponed("ldap", "moon")
 	m.PurgeFailed("ldap", "", string(store.Unavailable))
+	m.SourceSynced(store.Sync{Result: store.SyncFailed, Counts: store.SyncCounts{Rows: 99, New: 99}}, time.Second)
+	m.SourceSynced(store.Sync{Result: store.SyncGood, Counts: store.SyncCounts{New: 1}}, 20*time.Second)
+	m.SourceState(store.SourceState{
+		Vanished: 3, LastRefused: &store.Sync{Counts: store.SyncCounts{Vanished: 12, Rejected: 4, Unchanged: 80}},
+		LastGood: &store.Sync{FinishedAt: store.Timestamp{Time: start}, Counts: store.SyncCounts{New: 1}},
+	})
+	m.SourceChecked("confirmed")
+	m.SourceChecked("moved")
 	m.Deactivated()
 	m.Deactivated()
 	m.Reactivated()
@@ -136,8 +146,8 @@ func TestMetrics_HistogramsAreClassicAndNative(t *testing.T) {
 		}
 	}
 	// Of run duration three, else one, and two of requests.
-	if found != 6 {
-		t.Errorf("%d histograms with observations, want 6", found)
+	if found != 7 {
+		t.Errorf("%d histograms with observations, want 7", found)
 	}
 }
 
@@ -220,10 +230,19 @@ func TestMetrics_LabelsStayBoundedWhateverCallersPass(t *testing.T) {
 		"purger_purge_failures_total":                         65 * (5*10 + 1), // other, other
 		"purger_target_up":                                    64,
 		"purger_target_retries_total":                         65,
+		"purger_target_postponed_total":                       65 * 4,
 		"purger_target_request_duration_seconds":              64,
 		"purger_http_requests_total":                          129 * 501,
 		"purger_build_info":                                   1,
 		"purger_config_last_reload_successful":                1,
+		"purger_source_syncs_total":                           3 + 1,
+		"purger_source_checks_total":                          6 + 1,
+		"purger_source_rows":                                  11,
+		"purger_source_sync_duration_seconds":                 1,
+		"purger_source_last_sync_timestamp_seconds":           1,
+		"purger_source_sync_refused":                          1,
+		"purger_source_vanished_tenants":                      1,
+		"purger_source_dead_letters":                          1,
 		"purger_tenants_purged_total":                         1,
 		"purger_tenant_purge_duration_seconds":                1,
 		"purger_next_run_timestamp_seconds":                   1,
@@ -253,6 +272,7 @@ func TestTargetUp_BeginsTheCountersOfTheTarget(t *testing.T) {
 	for name, more := range map[string]int{
 		"purger_resources_purged_total": 4, "purger_verification_leftovers_total": 4,
 		"purger_purge_failures_total": 50, "purger_target_retries_total": 1, "purger_target_up": 1,
+		"purger_target_postponed_total": 3,
 	} {
 		if got := after[name] - before[name]; got != more {
 			t.Errorf("%s: %d series more, want %d", name, got, more)
