@@ -31,6 +31,11 @@ const (
 	ActionApprovalRequest Action = "approval.request" // a call waits for a second person
 	ActionApprovalApprove Action = "approval.approve" // who makes it now
 	ActionApprovalReject  Action = "approval.reject"
+
+	ActionSync         Action = "source.sync"   // a sync changed something
+	ActionSourceRefuse Action = "source.refuse" // a sync would change too much
+	ActionSourceAccept Action = "source.accept" // a person accepted that
+	ActionSourceBegin  Action = "source.begin"  // the accepted one is carried out
 )
 
 // Entry is one line of the audit trail. It names no person but by id, and holds

@@ -17,11 +17,25 @@ const (
 	BlockInvalidDate BlockReason = "invalid_date"
 	// BlockPurging: a descendant is being purged by a claim of its own.
 	BlockPurging BlockReason = "purging"
+
+	// Those that follow come from the source of tenants, which is asked once more
+	// right before a claim. A store finds none of them by itself.
+
+	// BlockVanished: the source does not know the tenant any more, which is no
+	// consent to purge it.
+	BlockVanished BlockReason = "vanished"
+	// BlockMoved: the source has the tenant below another parent, or below none.
+	BlockMoved BlockReason = "moved"
+	// BlockSource: the source gave no answer that can be understood.
+	BlockSource BlockReason = "source"
 )
 
 // BlockReasons returns every reason, in the order of precedence.
 func BlockReasons() []BlockReason {
-	return []BlockReason{BlockHold, BlockProtected, BlockActiveSubscriptions, BlockLaterDate, BlockInvalidDate, BlockPurging}
+	return []BlockReason{
+		BlockHold, BlockProtected, BlockActiveSubscriptions, BlockLaterDate, BlockInvalidDate, BlockPurging,
+		BlockVanished, BlockMoved, BlockSource,
+	}
 }
 
 // Block is why a tenant waits, and for whom.

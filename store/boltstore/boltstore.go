@@ -48,8 +48,8 @@ type Options struct {
 var ErrLocked = errors.New("another process has the store open")
 
 // Store implements [store.Store], [store.Directory], [store.Importer],
-// [store.Compacter], [store.Gatekeeper], [store.Approver], [store.Replayer] and
-// [store.Forgetter].
+// [store.Compacter], [store.Gatekeeper], [store.Approver], [store.Replayer],
+// [store.Forgetter] and [store.SourceKeeper].
 type Store struct {
 	opt Options
 	log *zap.Logger

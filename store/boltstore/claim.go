@@ -271,6 +271,11 @@ func (w *wtx) recordRefusal(d *decision, req *store.ClaimRequest) error {
 	if d.block == nil || d.top.Block != nil && *d.top.Block == *d.block {
 		return nil
 	}
+	if blockCode(d.block.Reason) >= firstBlocks {
+		if err := w.needSchema(schemaSource); err != nil {
+			return err
+		}
+	}
 	now := *d.top
 	now.Block = d.block
 	if err := w.replace(d.at, d.top, &now); err != nil {

@@ -16,9 +16,9 @@ const (
 )
 
 // laterBuckets returns the buckets that a file of an earlier version lacks. They
-// hold what expires.
+// hold what expires, and what is on record of the source.
 func laterBuckets() [][]byte {
-	return [][]byte{bucketApprovals, bucketReplays, bucketReplayEnds}
+	return [][]byte{bucketApprovals, bucketReplays, bucketReplayEnds, bucketSource}
 }
 
 // addLaterBuckets makes a file of an earlier version one of this version. That one

@@ -12,9 +12,10 @@ import (
 // opens it as long as it understands it, and refuses to afterwards.
 const (
 	format             = "purger store"
-	schema             = schemaGoneTogether
+	schema             = schemaSource
 	schemaFirst        = 1
 	schemaGoneTogether = 2 // keyGone with more than one id
+	schemaSource       = 3 // blocks that come from the source of tenants
 )
 
 // The buckets at the top of the file.
@@ -33,6 +34,7 @@ var (
 	bucketApprovals  = []byte("approvals")
 	bucketReplays    = []byte("replays")
 	bucketReplayEnds = []byte("replayends")
+	bucketSource     = []byte("source")
 )
 
 // topBuckets returns the buckets at the top that every file has; see

@@ -19,7 +19,10 @@ type totals struct {
 
 const (
 	numStatuses = 5
-	numBlocks   = 6
+	numBlocks   = 9
+	// firstBlocks is how many reasons every schema knows. The others are behind
+	// everything else, and only where one was ever given; see schemaSource.
+	firstBlocks = 6
 )
 
 // blockCode numbers the reasons; -1 for an unknown one.
@@ -54,11 +57,17 @@ func (t *totals) encode() []byte {
 	for _, n := range t.status {
 		b = binary.AppendVarint(b, n)
 	}
-	for _, n := range t.blocked {
+	for _, n := range t.blocked[:firstBlocks] {
 		b = binary.AppendVarint(b, n)
 	}
 	for _, k := range store.Kinds() {
 		b = binary.AppendVarint(b, t.resources.Of(k))
+	}
+	if [numBlocks - firstBlocks]int64(t.blocked[firstBlocks:]) == [numBlocks - firstBlocks]int64{} {
+		return b
+	}
+	for _, n := range t.blocked[firstBlocks:] {
+		b = binary.AppendVarint(b, n)
 	}
 	return b
 }
@@ -73,11 +82,14 @@ func decodeTotals(b []byte) (totals, error) {
 	for i := range t.status {
 		t.status[i] = d.varint()
 	}
-	for i := range t.blocked {
+	for i := range firstBlocks {
 		t.blocked[i] = d.varint()
 	}
 	for _, k := range store.Kinds() {
 		t.resources.Add(k, d.varint())
+	}
+	for i := firstBlocks; i < numBlocks && len(d.b) > 0; i++ {
+		t.blocked[i] = d.varint()
 	}
 	if d.err != nil {
 		return t, store.Errorf(store.Internal, "totals: %w", d.err)

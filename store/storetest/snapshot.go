@@ -22,6 +22,9 @@ type snapshot struct {
 	Resumable  []store.Candidate
 	Stats      store.Stats
 	Approvals  []store.Approval
+	Source     store.SourceState
+	Vanished   []store.SourceMark
+	Allowed    []store.SourceMark
 }
 
 // farFuture is a time at which everything has come that can come.
@@ -89,6 +92,17 @@ func readAll(ctx context.Context, s store.Store) (snapshot, error) {
 	}
 	if a, ok := s.(store.Approver); ok {
 		if sn.Approvals, err = a.Approvals(ctx, due10); err != nil {
+			return sn, err
+		}
+	}
+	if k, ok := s.(store.SourceKeeper); ok {
+		if sn.Source, err = k.Source(ctx); err != nil {
+			return sn, err
+		}
+		if sn.Vanished, err = allMarks(ctx, k, store.MarkVanished); err != nil {
+			return sn, err
+		}
+		if sn.Allowed, err = allMarks(ctx, k, store.MarkAllowed); err != nil {
 			return sn, err
 		}
 	}

@@ -5,7 +5,8 @@
 // included, named by the rule and, where there is one, by its guarantee (G1 to
 // G12). A case sees the store through the interfaces alone; what is optional
 // ([store.Directory], [store.Importer], [store.Compacter], [store.Gatekeeper],
-// [store.Approver], [store.Replayer], [store.Forgetter]) is found by type assertion, and a case that needs it is skipped without it.
+// [store.Approver], [store.Replayer], [store.Forgetter], [store.SourceKeeper]) is found by type
+// assertion, and a case that needs it is skipped without it.
 // After every case the store's own Check and an independent walk over the audit
 // chain must find nothing, and the gate must answer as the records say.
 //
@@ -79,6 +80,7 @@ func groups() []group {
 		{"Access", accessCases()},
 		{"Approval", approvalCases()},
 		{"Replay", replayCases()},
+		{"Source", sourceCases()},
 		{"Concurrent", concurrentCases()},
 	}
 }

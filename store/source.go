@@ -1,0 +1,244 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// SourceKeeper is implemented by a store that remembers what a source of tenants
+// said: the syncs, the tenants that vanished, and what a person accepted.
+type SourceKeeper interface {
+	// Source returns what is on record of the source.
+	Source(ctx context.Context) (SourceState, error)
+	// ChangeSource changes it, and marks of tenants, in one transaction with the
+	// audit entry, and returns it as it is afterwards. Errors: those of the
+	// change; Invalid for more than [MaxPage] marks or one without an id.
+	ChangeSource(ctx context.Context, c SourceChange, o Origin) (SourceState, error)
+	// SourceMarks returns up to limit marks of a kind in the order of their ids,
+	// those after the given id. 0 or above MaxPage is MaxPage.
+	SourceMarks(ctx context.Context, kind MarkKind, after string, limit int) ([]SourceMark, error)
+}
+
+// MarkKind is what is remembered of single tenants.
+type MarkKind string
+
+// The kinds of marks.
+const (
+	// MarkVanished: the last good sync did not list the tenant; At is when that
+	// was first so.
+	MarkVanished MarkKind = "vanished"
+	// MarkAllowed: a person accepted that the tenant gets the purge date At, or,
+	// with a zero At, that it vanishes. They are there only while the sync that
+	// was accepted is carried out.
+	MarkAllowed MarkKind = "allowed"
+)
+
+// SourceMark is a mark of one tenant. The tenant need not be kept any more.
+type SourceMark struct {
+	ID string    `json:"id"`
+	At Timestamp `json:"at,omitzero"`
+}
+
+// SyncResult is how a sync ended.
+type SyncResult string
+
+// The results.
+const (
+	SyncGood    SyncResult = "good"
+	SyncRefused SyncResult = "refused" // it would change too much: a person has to look
+	SyncFailed  SyncResult = "failed"  // the source or the store did not answer
+)
+
+// Sync is one comparison of a source with what is kept.
+type Sync struct {
+	StartedAt  Timestamp  `json:"startedAt"`
+	FinishedAt Timestamp  `json:"finishedAt"`
+	Result     SyncResult `json:"result"`
+	// Digest identifies what makes a sync one that a person may have to accept:
+	// which tenants it would purge sooner, when, and which have vanished. It is
+	// the SHA-256 in hex, "" for a sync that failed before it was known.
+	Digest string     `json:"digest,omitempty"`
+	Counts SyncCounts `json:"counts"`
+	// Why is set unless the result is good.
+	Why string `json:"why,omitempty"`
+}
+
+// SyncCounts counts what a snapshot says against what is kept.
+type SyncCounts struct {
+	Rows int64 `json:"rows"` // of the snapshot, those that do not parse included
+	Kept int64 `json:"kept"` // tenants, before the sync, that have neither vanished nor are being purged
+
+	New         int64 `json:"new"`
+	Changed     int64 `json:"changed"` // only name or host name
+	Reactivated int64 `json:"reactivated"`
+	Later       int64 `json:"later"` // the purge date is put off
+	// Disabled and Sooner get a purge date, or an earlier one; Due counts those
+	// among them whose date has come.
+	Disabled  int64 `json:"disabled"`
+	Sooner    int64 `json:"sooner"`
+	Due       int64 `json:"due"`
+	Unchanged int64 `json:"unchanged"`
+	// Rejected rows are in the dead letters, as far as there is room.
+	Rejected int64 `json:"rejected"`
+	// Vanished counts what the last good sync still listed; what vanished before
+	// is in [SourceState.Vanished].
+	Vanished int64 `json:"vanished"`
+	Purging  int64 `json:"purging"` // past the point of return: nothing is changed
+	Purged   int64 `json:"purged"`  // listed, and purged already
+}
+
+// DeadLetter is a row of a snapshot from which nothing was taken.
+type DeadLetter struct {
+	Row    int64  `json:"row"` // its place in the snapshot, from 1
+	ID     string `json:"id,omitempty"`
+	Reason string `json:"reason"`
+}
+
+// MaxDeadLetters is how many are kept of a sync.
+const MaxDeadLetters = 100
+
+// Acceptance is a person's consent to one refused sync.
+type Acceptance struct {
+	Digest string    `json:"digest"`
+	By     string    `json:"by"` // an actor's id
+	At     Timestamp `json:"at"`
+	// Begun says that the sync is being carried out: what was accepted is in the
+	// marks.
+	Begun bool `json:"begun,omitempty"`
+}
+
+// SourceState is what is on record of the source. The zero value is that of a
+// store that never had one.
+type SourceState struct {
+	Name string `json:"name,omitempty"`
+	// LastGood is the last sync that was carried out to its end.
+	LastGood *Sync `json:"lastGood,omitempty"`
+	// LastRefused and LastFailed are nil once a later sync was good.
+	LastRefused *Sync       `json:"lastRefused,omitempty"`
+	LastFailed  *Sync       `json:"lastFailed,omitempty"`
+	Accepted    *Acceptance `json:"accepted,omitempty"`
+	// DeadLetters are those of the last snapshot that was read to its end.
+	DeadLetters []DeadLetter `json:"deadLetters,omitempty"`
+	// Vanished counts the marks of that kind. The store counts them.
+	Vanished int64 `json:"vanished"`
+}
+
+// SourceChange is a change of what is on record of the source.
+type SourceChange struct {
+	// Action is that of the audit entry; "" is for what changes nothing that
+	// anybody decides by.
+	Action Action
+	// Apply, unless nil, edits the state. It may be called more than once and has
+	// no other effect.
+	Apply func(s *SourceState, o Origin) (detail map[string]string, err error)
+	// Kind is that of the marks to be set, replacing those of the same tenants,
+	// and of those to be taken away. One that is not there is taken away already.
+	Kind   MarkKind
+	Mark   []SourceMark
+	Unmark []string
+}
+
+// Check returns an [Invalid] error for marks that cannot be kept.
+func (c *SourceChange) Check() error {
+	n := len(c.Mark) + len(c.Unmark)
+	switch {
+	case n > MaxPage:
+		return Errorf(Invalid, "%d marks; want at most %d in one change", n, MaxPage)
+	case n > 0 && c.Kind != MarkVanished && c.Kind != MarkAllowed:
+		return Errorf(Invalid, "marks of kind %q: want %s or %s", c.Kind, MarkVanished, MarkAllowed)
+	}
+	for _, m := range c.Mark {
+		if err := CheckID("id", m.ID); err != nil {
+			return err
+		}
+		if c.Kind == MarkVanished && m.At.IsZero() {
+			return Errorf(Invalid, "tenant %q vanished: want an instant", m.ID).At("at")
+		}
+	}
+	return nil
+}
+
+// AcceptSync accepts the refused sync whose digest is, or begins with, the given
+// one, which has at least 12 digits. Errors: Invalid; Conflict when it is another
+// sync that is refused, or none.
+func AcceptSync(digest string) SourceChange {
+	const least = 12
+	return SourceChange{Action: ActionSourceAccept, Apply: func(s *SourceState, o Origin) (map[string]string, error) {
+		if len(digest) < least {
+			return nil, Errorf(Invalid, "digest %q: want at least the first %d digits of that of the refused sync", digest, least).At("digest")
+		}
+		r := s.LastRefused
+		switch {
+		case r == nil:
+			return nil, Errorf(Conflict, "no sync waits to be accepted").At("digest")
+		case len(digest) > len(r.Digest) || r.Digest[:len(digest)] != digest:
+			return nil, Errorf(Conflict, "the sync that waits has the digest %s, not %s; look at it again", r.Digest, digest).At("digest")
+		case s.Accepted != nil && s.Accepted.Digest == r.Digest:
+			return nil, nil
+		}
+		s.Accepted = &Acceptance{Digest: r.Digest, By: o.Actor.ID, At: Timestamp{Trim(o.At)}}
+		return map[string]string{"digest": r.Digest}, nil
+	}}
+}
+
+// Adoption is what a source says of a tenant.
+type Adoption struct {
+	// Name and Hostname are nil where it says nothing.
+	Name, Hostname *string
+	// Disabled, with DisabledAt and PurgeAfterDays, or active.
+	Disabled       bool
+	DisabledAt     time.Time
+	PurgeAfterDays int
+	// Milder takes over only what cancels or puts off a purge.
+	Milder bool
+}
+
+// Date returns the purge date that the adoption gives, zero for an active tenant.
+func (a *Adoption) Date() time.Time {
+	if !a.Disabled {
+		return time.Time{}
+	}
+	return PurgeDate(Trim(a.DisabledAt), a.PurgeAfterDays)
+}
+
+// Adopt makes the tenant what a source says of it. The grace period need not be
+// within the bounds that people have to keep to; the ancestors are not looked
+// at, since the source says for each what it is.
+func Adopt(a Adoption) Change {
+	c := Change{Action: ActionReactivate}
+	if a.Disabled {
+		c.Action = ActionDeactivate
+	}
+	c.Apply = func(t *Tenant, _ *Tenant, o Origin) error {
+		if err := t.refuseIrrevocable("changed"); err != nil {
+			return err
+		}
+		if !a.Milder {
+			if a.Name != nil {
+				t.Name = *a.Name
+			}
+			if a.Hostname != nil {
+				t.Hostname = *a.Hostname
+			}
+		}
+		at, date := Trim(a.DisabledAt), a.Date()
+		same := t.DisabledAt.Equal(at) && t.PurgeAfterDays == a.PurgeAfterDays && t.EstimatedPurgeDate.Equal(date)
+		switch {
+		case !a.Disabled && t.Status == StatusActive,
+			a.Disabled && t.Status == StatusDisabled && same,
+			a.Disabled && a.Milder && (t.Status != StatusDisabled || !date.After(t.EstimatedPurgeDate)):
+			return nil
+		case !a.Disabled:
+			t.Status = StatusActive
+			t.DisabledAt, t.PurgeAfterDays, t.EstimatedPurgeDate = time.Time{}, 0, time.Time{}
+			t.DisabledBy = Actor{}
+		default:
+			t.Status = StatusDisabled
+			t.DisabledAt, t.PurgeAfterDays, t.EstimatedPurgeDate = at, a.PurgeAfterDays, date
+			t.DisabledBy = o.Actor
+		}
+		t.Block = nil
+		return nil
+	}
+	return c
+}
