@@ -3,10 +3,7 @@ package purge
 import (
 	"context"
 	"errors"
-	"runtime/debug"
 	"time"
-
-	"go.uber.org/zap"
 
 	"github.com/tenantpurge/purger/store"
 )
@@ -15,52 +12,28 @@ import (
 const (
 	opCount = "count"
 	opPurge = "purge"
+	opCheck = "check"
 )
 
-// abandonAfter is how long a call may go on after its context has ended before
-// it is given up.
-const abandonAfter = 5 * time.Second
-
-// call makes one call of a target. It outlives a stop, but not timeout, and it
-// never brings the process down: a panic is an error, and a call that does not
-// heed its context is left behind.
+// call makes one call of a target. It outlives a stop, but not timeout. A
+// [GuardedTarget] has bounds of its own in place of timeout, and waits for its
+// turn no longer than until a stop: then the error is errStopped.
 func call[T any](ctx context.Context, e *Engine, t *target, op string, timeout time.Duration, fn func(context.Context) (T, error)) (T, error) {
-	type answer struct {
-		v   T
-		err error
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
-	defer cancel()
-	began := time.Now()
-	answers := make(chan answer, 1)
-	go func() {
-		a := answer{err: store.Errorf(store.Internal, "target %s ended the goroutine of a call", t.name)}
-		defer func() {
-			if r := recover(); r != nil {
-				a.err = store.Errorf(store.Internal, "target %s panicked: %v", t.name, r)
-				e.log.Error("a target panicked", zap.String("target", t.name), zap.String("operation", op),
-					zap.Any("panic", r), zap.ByteString("stack", debug.Stack()))
-			}
-			answers <- a
-		}()
-		v, err := fn(ctx)
-		a = answer{v, err}
-	}()
-	a := answer{}
-	select {
-	case a = <-answers:
-	case <-ctx.Done():
-		abandon := time.NewTimer(abandonAfter)
-		defer abandon.Stop()
-		select {
-		case a = <-answers:
-		case <-abandon.C:
-			a.err = store.Errorf(store.Unavailable, "target %s did not return after its time-out of %s: %w", t.name, timeout, ctx.Err())
+	stop := ctx
+	ctx = context.WithoutCancel(ctx)
+	if t.guard != nil {
+		v, err := fn(stoppedBy(ctx, stop.Done()))
+		var unsent *notSent
+		if errors.As(err, &unsent) {
+			err = errStopped
 		}
+		return v, err
 	}
+	began := time.Now()
+	v, err := attempt(ctx, caller{t.name, e.log}, op, timeout, fn)
 	e.metrics.TargetRequest(t.name, op, time.Since(began))
-	e.metrics.TargetUp(t.name, a.err == nil || !ended(a.err) && store.CodeOf(a.err) != store.Unavailable)
-	return a.v, a.err
+	e.metrics.TargetUp(t.name, answered(err))
+	return v, err
 }
 
 // count asks a target how many resources of a kind a tenant has.
@@ -87,7 +60,10 @@ func (e *Engine) countAll(ctx context.Context, s *settings, t *target, tenants [
 				return sum, err
 			}
 			n, err := e.count(ctx, s, t, kind, id)
-			if err != nil {
+			switch {
+			case errors.Is(err, errStopped):
+				return sum, err
+			case err != nil:
 				return sum, &failure{t.name, kind, err}
 			}
 			sum.Add(kind, n)

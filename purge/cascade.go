@@ -2,6 +2,7 @@ package purge
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -85,16 +86,24 @@ func (w *cascade) targets(ctx context.Context) error {
 // that has an entry in the progress was counted before.
 func (w *cascade) plan(ctx context.Context) error {
 	return w.each(func(*target) bool { return true }, func(t *target) error {
-		if w.planned(t) {
+		planned := w.planned(t)
+		if planned && (t.guard == nil || t.track.knows(w.top())) {
 			return nil
 		}
 		n, err := w.e.countAll(ctx, w.s, t, w.claim.Tenants, func() error { return w.proceed(ctx) })
 		if err != nil {
 			return err
 		}
+		t.track.left(w.top(), n.Resources())
+		if planned { // counted again for whoever watches, since a restart
+			return nil
+		}
 		return w.record(ctx, store.Advance{Target: t.name, Planned: n})
 	})
 }
+
+// top is the tenant by which the progress of the cascade is known.
+func (w *cascade) top() string { return w.claim.Token.TenantID }
 
 // planned reports whether an earlier attempt counted the target. What a new
 // claim knows of targets is from claims of descendants that it took over.
@@ -110,14 +119,16 @@ func (w *cascade) planned(t *target) bool {
 // remove goes through the kinds in the order of G3, in each kind through the
 // targets side by side, in each target through the tenants from the deepest.
 // What fails is left out for the rest of the attempt, the others go on (G11): a
-// kind that failed in a target, and a target that could not be counted.
+// kind that failed in a target, and a target that could not be counted, or that
+// put off a kind: it may be there for the next one, which must not go first.
 func (w *cascade) remove(ctx context.Context) error {
 	uncounted := map[string]bool{}
 	for _, f := range w.failed {
 		uncounted[f.target] = true
 	}
 	for _, kind := range store.Kinds() {
-		err := w.each(func(t *target) bool { return t.kinds[kind] && !uncounted[t.name] }, func(t *target) error {
+		out := w.failed.postponed()
+		err := w.each(func(t *target) bool { return t.kinds[kind] && !uncounted[t.name] && !out[t.name] }, func(t *target) error {
 			for _, id := range w.claim.Tenants {
 				if err := w.removeKind(ctx, t, kind, id); err != nil {
 					return err
@@ -149,15 +160,18 @@ func (w *cascade) removeKind(ctx context.Context, t *target, kind store.Kind, te
 		if did.Deleted < 0 {
 			did.Deleted, err = 0, store.Errorf(store.Internal, "target %s removed %d", t.name, did.Deleted)
 		}
-		a := store.Advance{Target: t.name, Inexact: answerLost(err)}
+		a := store.Advance{Target: t.name, Inexact: did.Inexact || answerLost(err)}
 		a.Deleted.Add(kind, did.Deleted)
 		if did.Deleted > 0 || a.Inexact {
 			if err := w.record(ctx, a); err != nil {
 				return err
 			}
 			w.e.metrics.ResourcesPurged(t.name, a.Deleted)
+			t.track.removed(w.top(), did.Deleted)
 		}
 		switch {
+		case errors.Is(err, errStopped):
+			return err
 		case err != nil:
 			return &failure{t.name, kind, err}
 		case !did.More:
@@ -181,6 +195,7 @@ func (w *cascade) verify(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		t.track.left(w.top(), left.Resources())
 		if left == (store.Counts{}) {
 			return nil
 		}
@@ -206,6 +221,7 @@ func (w *cascade) each(selected func(*target) bool, fn func(*target) error) erro
 		g.Go(func() error {
 			err := fn(t)
 			if f := asFailure(err); f != nil {
+				t.track.putOff(w.top(), f.err)
 				w.mu.Lock()
 				defer w.mu.Unlock()
 				w.failed = append(w.failed, f)

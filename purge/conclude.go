@@ -17,7 +17,7 @@ func (p *pass) ended(end ending) {
 	defer p.mu.Unlock()
 	row := Row{Outcome: end.outcome, ResourcesDeleted: end.deleted}
 	if end.outcome == OutcomeDeleted {
-		delete(p.roomless, end.receipt.TenantID)
+		delete(p.excused, end.receipt.TenantID)
 		row.ID, row.EstimatedPurgeDate = end.receipt.TenantID, end.receipt.EstimatedPurgeDate
 		p.rows.add(row, int64(len(end.receipt.Tenants)))
 		return
@@ -30,8 +30,8 @@ func (p *pass) ended(end ending) {
 	}
 	p.interrupted = p.interrupted || end.stopped
 	var full *store.SpaceError
-	if delete(p.roomless, row.ID); end.outcome == OutcomeRetrying && errors.As(end.err, &full) {
-		p.roomless[row.ID] = true
+	if delete(p.excused, row.ID); end.outcome == OutcomeRetrying && (end.putOff || errors.As(end.err, &full)) {
+		p.excused[row.ID] = true
 	}
 	switch {
 	case errors.As(end.broken, &full):
@@ -82,7 +82,7 @@ func (p *pass) lacks(id string, date time.Time, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.rows.add(Row{ID: id, Outcome: OutcomeRetrying, Error: printable(err), EstimatedPurgeDate: store.Timestamp{Time: date}}, 0)
-	p.roomless[id] = true
+	p.excused[id] = true
 	p.e.log.Warn("tenant not purged yet: it needs more room on the disk than others",
 		zap.String("tenant", id), zap.String("outcome", string(OutcomeRetrying)), zap.String("error", printable(err)))
 }
@@ -199,7 +199,7 @@ func (p *pass) record(ctx context.Context, r *Report) error {
 	}
 	err := p.e.store.RecordRun(context.WithoutCancel(ctx), store.Run{
 		ID: r.ID, Trigger: string(r.Trigger), StartedAt: r.StartedAt, FinishedAt: r.FinishedAt, Result: string(r.Result),
-		Tenants: r.Totals.Tenants, Failed: r.Totals.Failed + r.Totals.Retrying - int64(len(p.roomless)), Blocked: r.Totals.Blocked,
+		Tenants: r.Totals.Tenants, Failed: r.Totals.Failed + r.Totals.Retrying - int64(len(p.excused)), Blocked: r.Totals.Blocked,
 		Deleted: r.Totals.Counts, Error: r.Error,
 	})
 	var full *store.SpaceError

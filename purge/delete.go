@@ -32,7 +32,7 @@ type Deletion struct {
 //
 // Errors: Forbidden by policy; NotFound; Gone; Conflict for a stale version and
 // while another pass works on the tenant; Precondition for a tenant that is not
-// disabled; *store.BlockedError; *store.GateError; Exhausted at a limit, or
+// disabled, or is active in the source; *store.BlockedError; *store.GateError; Exhausted at a limit, or
 // *store.SpaceError; what Check returns.
 // After the claim there is no way back: Unavailable then means that the purge
 // is not finished and a later pass goes on, Internal that it has failed and
@@ -54,6 +54,9 @@ func (e *Engine) Delete(ctx context.Context, d Deletion) (store.Receipt, error) 
 			return store.Receipt{}, err
 		}
 		version = cmp.Or(version, t.Version)
+	}
+	if err := e.consult(ctx, s, d.ID); err != nil {
+		return store.Receipt{}, err
 	}
 	wasActive := t.Status == store.StatusActive
 	if wasActive {
@@ -95,6 +98,27 @@ func (e *Engine) Delete(ctx context.Context, d Deletion) (store.Receipt, error) 
 	}
 	return store.Receipt{}, store.Errorf(store.Unavailable, "the purge of tenant %q is not finished; the next attempt is at %s: %s",
 		d.ID, store.FormatTime(end.next), printable(end.err))
+}
+
+// consult asks the source, if there is one, about a tenant that a person wants to
+// delete. One that is active there is left to [DeleteAny]; one that it does not
+// know any more is the person's to decide.
+func (e *Engine) consult(ctx context.Context, s *settings, id string) error {
+	if e.source == nil {
+		return nil
+	}
+	c := e.confirm(ctx, s, id, question{immediate: true})
+	e.metrics.SourceChecked(string(c.result))
+	switch {
+	case c.err != nil:
+		return c.err
+	case c.block != nil:
+		return &store.BlockedError{TenantID: id, Block: *c.block}
+	case c.result == checkMilder && s.ImmediateDelete != DeleteAny:
+		return store.Errorf(store.Precondition, "tenant %q is active, says source %s: disable it there first (api.immediateDelete: %s)",
+			id, e.source.Name(), s.ImmediateDelete)
+	}
+	return nil
 }
 
 // undo reactivates a tenant that was deactivated for a deletion which was then

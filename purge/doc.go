@@ -28,8 +28,22 @@
 // G1, G2 and G7 rest on the store: the engine deletes nothing that
 // [store.Store.Claim] did not give it, and decides no date itself.
 //
+// # Sources
+//
+// Which tenants exist, and which of them are disabled, may be said by a system
+// of the platform's own: a [Source]. A [Syncer] takes its snapshots over, and
+// refuses those that change too much; an [Engine] with a source asks it once more
+// before it claims a tenant, and purges nothing that it does not confirm.
+//
 // # Targets
 //
 // Resources in other systems are reached through a [Target]. What the store
 // holds itself needs none; without targets a purge is a single transaction.
+//
+// [Guarded] puts a [Policy] around one: how many calls are under way and begin
+// in a second, their time-out, retries within a step, a breaker, and a window
+// outside which nothing is removed. The policy can be changed while the engine
+// runs. A target that must not be called now puts a purge off, with
+// [PostponedError]; that is no attempt of the purge, which goes on when the
+// target may be called again. [Engine.Progress] tells how far each is.
 package purge

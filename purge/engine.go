@@ -19,6 +19,10 @@ type Options struct {
 	Store store.Store
 	// Targets are the systems that hold resources besides the store; may be nil.
 	Targets []Target
+	// Source, unless nil, is asked once more about each tenant that is due, and
+	// those below it, right before a pass claims it. What it does not confirm is
+	// not purged; see the blocks of package store that it is the reason for.
+	Source Source
 	// Metrics and Logger may be nil.
 	Metrics *metrics.Metrics
 	Logger  *zap.Logger
@@ -32,6 +36,7 @@ type Options struct {
 type Engine struct {
 	store    store.Store
 	targets  []*target
+	source   Source // may be nil
 	metrics  *metrics.Metrics
 	log      *zap.Logger
 	owner    string
@@ -48,7 +53,7 @@ func New(o Options) (*Engine, error) {
 	if o.Store == nil {
 		return nil, store.Errorf(store.Invalid, "purge.Options.Store: want a store")
 	}
-	e := &Engine{store: o.Store, metrics: o.Metrics, log: o.Logger, owner: o.Owner}
+	e := &Engine{store: o.Store, source: o.Source, metrics: o.Metrics, log: o.Logger, owner: o.Owner}
 	if e.log == nil {
 		e.log = zap.NewNop()
 	}
@@ -58,6 +63,11 @@ func New(o Options) (*Engine, error) {
 			return nil, store.Errorf(store.Internal, "name the owner: %w", err)
 		}
 		e.owner = id.String()
+	}
+	if e.source != nil {
+		if err := checkSource(e.source); err != nil {
+			return nil, err
+		}
 	}
 	seen := map[string]bool{metrics.StoreTarget: true}
 	for _, t := range o.Targets {
@@ -130,13 +140,18 @@ type target struct {
 	Target
 	name  string
 	kinds map[store.Kind]bool
+	guard *GuardedTarget // nil: it is called without a policy
+	track *tracker
 }
 
 func newTarget(t Target) (*target, error) {
 	if t == nil {
 		return nil, store.Errorf(store.Invalid, "purge.Options.Targets: want no nil")
 	}
-	v := &target{Target: t, name: t.Name(), kinds: map[store.Kind]bool{}}
+	v := &target{Target: t, name: t.Name(), kinds: map[store.Kind]bool{}, track: &tracker{}}
+	if g, ok := t.(*GuardedTarget); ok {
+		v.guard, v.track = g, &g.track
+	}
 	if err := store.CheckID("target", v.name); err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -55,7 +56,9 @@ type pass struct {
 	surveys     map[string]*survey // by the tenant at the top
 	rows        rows
 	waiting     map[string]store.Block
-	roomless    map[string]bool // are to be retried only because the disk had no room
+	excused     map[string]bool         // are to be retried only because the disk had no room, or a target put them off
+	early       map[string]confirmation // of tenants whose turn is to come
+	sourceFails atomic.Int32            // questions in a row that the source did not answer
 	remaining   int64
 	swept       bool        // everything due was looked at
 	interrupted bool        // something was left because the context ended
@@ -72,7 +75,7 @@ func (e *Engine) newPass(trigger Trigger) *pass {
 		e: e, id: id.String(), trigger: trigger, started: time.Now(),
 		quota: store.NewQuota(e.settings.Load().PerPass),
 		tried: map[string]*trial{}, surveys: map[string]*survey{}, waiting: map[string]store.Block{},
-		roomless: map[string]bool{},
+		excused: map[string]bool{}, early: map[string]confirmation{},
 	}
 }
 
@@ -151,6 +154,7 @@ func (p *pass) sweep(ctx context.Context, busy *semaphore.Weighted, claims bool)
 		turn = next
 		go func() {
 			defer busy.Release(1)
+			p.askEarly(ctx, c)
 			<-mine
 			p.handle(ctx, c, sync.OnceFunc(func() { close(next) }))
 		}()
@@ -180,7 +184,13 @@ func (p *pass) handle(ctx context.Context, c candidate, placed func()) {
 				if len(c.DueAbove) == 0 {
 					req.Queued = placed // with ancestors, the place is that of the last try
 				}
-				claim, err = p.e.store.Claim(ctx, id, req)
+				var ok bool
+				if ok, err = p.ask(ctx, s, id, &req); err == nil && !ok {
+					return false
+				}
+				if err == nil {
+					claim, err = p.e.store.Claim(ctx, id, req)
+				}
 			}
 			if err != nil {
 				p.refused(ctx, id, c, err)

@@ -83,6 +83,18 @@ func (p *pass) predict(ctx context.Context) {
 				p.refused(ctx, id, c, err)
 				return false
 			}
+			if !c.resume && p.e.source != nil {
+				said := p.confirm(ctx, s, id)
+				if said.err == nil && said.block != nil {
+					said.err = &store.BlockedError{TenantID: id, Block: *said.block}
+				}
+				if said.err != nil {
+					p.refused(ctx, id, c, said.err)
+				}
+				if said.err != nil || said.result != checkConfirmed {
+					return false
+				}
+			}
 			if c.resume {
 				p.ancestors(ctx, a.Tenant, below)
 			} else {

@@ -35,7 +35,7 @@ func (s *settings) delay(n int) time.Duration {
 // answerLost reports whether a call that returned err may have done more than
 // it told. See [Target].
 func answerLost(err error) bool {
-	return err != nil && (ended(err) || store.CodeOf(err) == store.Internal)
+	return err != nil && !errors.Is(err, errStopped) && (ended(err) || store.CodeOf(err) == store.Internal)
 }
 
 // ended reports whether err is that of a context.
@@ -78,14 +78,55 @@ func (fs failures) Unwrap() []error {
 	return errs
 }
 
-// permanent reports whether no failure would be cured by another attempt.
+// permanent reports whether no failure would be cured by another attempt. A
+// target that was not called has not failed.
 func (fs failures) permanent() bool {
 	for _, f := range fs {
-		if !IsPermanent(f.err) {
+		if !IsPermanent(f.err) && !isPostponed(f.err) {
 			return false
 		}
 	}
 	return true
+}
+
+// postponed returns the names of the targets that were not called, and would be
+// later.
+func (fs failures) postponed() map[string]bool {
+	names := map[string]bool{}
+	for _, f := range fs {
+		if isPostponed(f.err) {
+			names[f.target] = true
+		}
+	}
+	return names
+}
+
+// resume returns when the first target that was not called would be; zero when
+// each was. It is rounded up to what a store keeps, since a moment before it
+// would be put off again. only says that nothing else went wrong.
+func (fs failures) resume() (first time.Time, only bool) {
+	only = true
+	for _, f := range fs {
+		var put *PostponedError
+		if !errors.As(f.err, &put) {
+			only = false
+		} else if first.IsZero() || put.Until.Before(first) {
+			first = put.Until
+		}
+	}
+	if !first.IsZero() {
+		first = store.Trim(first.Add(time.Millisecond - time.Nanosecond))
+	}
+	return first, only
+}
+
+// asked returns the longest wait that a system asked for.
+func (fs failures) asked() time.Duration {
+	var d time.Duration
+	for _, f := range fs {
+		d = max(d, retryAfter(f.err))
+	}
+	return d
 }
 
 // storeError is an error of the store in the midst of a cascade.
@@ -102,13 +143,16 @@ const maxErrorLength = 1024
 
 // printable returns err's text in one printable line of bounded length: it may
 // come from anywhere, and goes to records, logs and terminals.
-func printable(err error) string {
-	s := strings.Map(func(r rune) rune {
+func printable(err error) string { return printableText(err.Error()) }
+
+// printableText is printable for a text.
+func printableText(s string) string {
+	s = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029' {
 			return ' '
 		}
 		return r
-	}, strings.ToValidUTF8(err.Error(), "\uFFFD"))
+	}, strings.ToValidUTF8(s, "\uFFFD"))
 	if len(s) > maxErrorLength {
 		s = strings.ToValidUTF8(s[:maxErrorLength-3], "") + "..."
 	}

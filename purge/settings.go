@@ -41,7 +41,8 @@ type Settings struct {
 	// each further one up to BackoffMax; to every wait up to a quarter is added
 	// or taken off by chance, so that tenants that failed together part.
 	BackoffInitial, BackoffMax time.Duration
-	// CallTimeout bounds one call of a target. A stop waits for calls under way.
+	// CallTimeout bounds one call of a target. A stop waits for calls under way. A
+	// [GuardedTarget] has that of its policy instead.
 	CallTimeout time.Duration
 	// Lease is how long a claim stays this engine's without a sign of life.
 	Lease time.Duration

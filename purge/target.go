@@ -59,6 +59,9 @@ type Removed struct {
 	Deleted int64
 	// More says that there may be more: call again.
 	More bool
+	// Inexact says that the step removed more than Deleted, perhaps: an answer
+	// within it was lost, and what was done about that succeeded.
+	Inexact bool
 }
 
 // permanent marks an error that no further attempt would cure.

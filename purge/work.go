@@ -23,6 +23,7 @@ type ending struct {
 	err     error        // why the outcome is not deleted
 	next    time.Time    // when to try again; zero for the next pass
 	stopped bool         // the context ended
+	putOff  bool         // a target was not called, and nothing else is wrong
 	// broken is the error of a store that has failed, or has no room.
 	broken error
 }
@@ -31,15 +32,16 @@ type ending struct {
 // metrics and the log.
 //
 // again says that the claim was resumed, not made.
-func (e *Engine) work(ctx context.Context, s *settings, c store.Claim, again bool, began time.Time) ending {
+func (e *Engine) work(ctx context.Context, s *settings, c store.Claim, again bool, began time.Time) (end ending) {
 	if c.Receipt != nil {
-		end := ending{outcome: OutcomeDeleted, receipt: *c.Receipt, deleted: c.Receipt.Deleted}
+		end = ending{outcome: OutcomeDeleted, receipt: *c.Receipt, deleted: c.Receipt.Deleted}
 		e.tell(end, began)
 		return end
 	}
 	w := e.newCascade(s, c, again)
 	receipt, err := w.run(ctx)
-	end := ending{outcome: OutcomeRetrying, tenant: c.Tenant, deleted: w.deleted, err: err}
+	defer e.untrack(c.Token.TenantID, &end)
+	end = ending{outcome: OutcomeRetrying, tenant: c.Tenant, deleted: w.deleted, err: err}
 	var broken *storeError
 	var failed failures
 	var full *store.SpaceError
@@ -62,8 +64,18 @@ func (e *Engine) work(ctx context.Context, s *settings, c store.Claim, again boo
 			end.keep(err)
 		}
 	case errors.As(err, &failed):
-		e.postpone(ctx, s, c, failed, failed.permanent(), &end)
+		until, only := failed.resume()
+		if only {
+			// No attempt is counted: none was made.
+			end.putOff, end.next = true, until
+			end.keep(e.store.Yield(context.WithoutCancel(ctx), c.Token, until))
+			break
+		}
+		e.postpone(ctx, s, c, failed, until, &end)
 		for _, f := range failed {
+			if isPostponed(f.err) {
+				continue
+			}
 			e.metrics.PurgeFailed(f.target, f.kind, string(store.CodeOf(f.err)))
 			if end.outcome == OutcomeRetrying {
 				e.metrics.TargetRetried(f.target)
@@ -75,7 +87,7 @@ func (e *Engine) work(ctx context.Context, s *settings, c store.Claim, again boo
 	case store.CodeOf(err) == store.Conflict:
 		// Somebody else has the claim by now, and will end it.
 	default: // the store refused, and works
-		e.postpone(ctx, s, c, err, false, &end)
+		e.postpone(ctx, s, c, err, time.Time{}, &end)
 		e.metrics.PurgeFailed(metrics.StoreTarget, "", string(store.CodeOf(err)))
 	}
 	e.tell(end, began)
@@ -83,8 +95,10 @@ func (e *Engine) work(ctx context.Context, s *settings, c store.Claim, again boo
 }
 
 // postpone ends an attempt: it is tried again later, unless attempts are spent
-// or nothing would change.
-func (e *Engine) postpone(ctx context.Context, s *settings, c store.Claim, cause error, permanent bool, end *ending) {
+// or nothing would change. It is not before the wait that a system asked for;
+// and while a target waits for its window, until then, since a tenant is not
+// failed before every target had its turn.
+func (e *Engine) postpone(ctx context.Context, s *settings, c store.Claim, cause error, until time.Time, end *ending) {
 	attempt, p := 1, c.Tenant.Purge
 	// A person's retry, made meanwhile, gave the attempts anew.
 	if t, err := e.store.Tenant(context.WithoutCancel(ctx), c.Token.TenantID); err == nil && t.Purge != nil {
@@ -95,12 +109,17 @@ func (e *Engine) postpone(ctx context.Context, s *settings, c store.Claim, cause
 	}
 	now := time.Now()
 	f := store.Failure{At: now, Err: store.Errorf(store.CodeOf(cause), "%s", printable(cause))}
-	if permanent || attempt >= s.Attempts {
+	var failed failures
+	spent := attempt >= s.Attempts || errors.As(cause, &failed) && failed.permanent()
+	switch {
+	case spent && until.IsZero():
 		end.outcome = OutcomeFailed
-	} else {
-		f.Next = now.Add(s.delay(attempt))
-		end.next = f.Next
+	case spent:
+		f.Next = until
+	default:
+		f.Next = now.Add(max(s.delay(attempt), failed.asked()))
 	}
+	end.next = f.Next
 	_, err := e.store.Postpone(context.WithoutCancel(ctx), c.Token, f)
 	end.keep(err)
 }
@@ -140,7 +159,7 @@ func (e *Engine) tell(end ending, began time.Time) {
 	if end.outcome != OutcomeDeleted {
 		log := e.log.Warn
 		switch {
-		case end.stopped && end.broken == nil:
+		case (end.stopped || end.putOff) && end.broken == nil:
 			log = e.log.Info
 		case end.outcome == OutcomeFailed || end.broken != nil:
 			log = e.log.Error

@@ -1,0 +1,373 @@
+package purge
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+// syncStep is what is done with a record of a sync, in the order in which it is
+// done: no tenant becomes due before its sub-tenants have the dates that keep it
+// from being purged.
+type syncStep byte
+
+const (
+	stepCreate syncStep = iota // as an active tenant
+	stepMild                   // names, a reactivation, a later date
+	stepVanish                 // mark
+	stepBack                   // take the mark away
+	stepSooner                 // a date that is to come
+	stepDue                    // one that has come
+)
+
+// diff compares a snapshot with what is kept. It reads both in the order of the
+// ids, and holds neither in memory.
+type diff struct {
+	s         *Syncer
+	accepted  bool // notice is taken of what was accepted
+	now       time.Time
+	settings  *syncSettings
+	kept      pager[store.Tenant]
+	vanished  pager[store.SourceMark]
+	allowed   pager[store.SourceMark]
+	digest    hash.Hash
+	counts    store.SyncCounts
+	letters   []store.DeadLetter
+	changes   *spool // what is to be done, see syncStep
+	parsed    int64
+	sooner    int64 // dangerous and not allowed
+	vanishing int64 // likewise
+}
+
+// newDiff returns a comparison, which takes notice of what was accepted only
+// when that is asked for. The caller closes its changes.
+func (s *Syncer) newDiff(ctx context.Context, now time.Time, accepted bool) (*diff, error) {
+	changes, err := newSpool(s.tempDir)
+	if err != nil {
+		return nil, err
+	}
+	marks := func(kind store.MarkKind) pager[store.SourceMark] {
+		return pager[store.SourceMark]{
+			id: func(m *store.SourceMark) string { return m.ID },
+			fetch: func(after string) ([]store.SourceMark, error) {
+				return s.keeper.SourceMarks(ctx, kind, after, store.MaxPage)
+			},
+		}
+	}
+	d := &diff{
+		s: s, accepted: accepted, now: now, settings: s.settings.Load(), digest: sha256.New(), changes: changes,
+		kept: pager[store.Tenant]{
+			id: func(t *store.Tenant) string { return t.ID },
+			fetch: func(after string) ([]store.Tenant, error) {
+				return s.store.Tenants(ctx, store.Filter{After: after, Limit: store.MaxPage})
+			},
+		},
+		vanished: marks(store.MarkVanished), allowed: marks(store.MarkAllowed),
+	}
+	d.allowed.done = !accepted
+	return d, nil
+}
+
+// compare goes through the snapshot and what is kept, side by side.
+func (d *diff) compare(ctx context.Context, snapshot *spool) error {
+	var last *spooled // what the rows of one id say together
+	err := snapshot.each(func(r *spooled) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if last != nil && last.t.ID == r.t.ID {
+			last = agree(last, r)
+			return nil
+		}
+		before := last
+		if last = r; before == nil {
+			return nil
+		}
+		return d.listed(ctx, before)
+	})
+	if err == nil && last != nil {
+		err = d.listed(ctx, last)
+	}
+	for err == nil {
+		var t *store.Tenant
+		if t, err = d.kept.peek(); t == nil {
+			break
+		}
+		if err = d.gone(t); err == nil {
+			d.kept.advance()
+		}
+	}
+	if err != nil {
+		return err
+	}
+	_, err = d.marked(&d.vanished, "\xff") // the marks behind the last tenant
+	return err
+}
+
+// agree makes one row of two with one id. Rows that contradict each other are
+// worth nothing.
+func agree(a, b *spooled) *spooled {
+	switch {
+	case a.bad != "":
+	case b.bad != "":
+		return b
+	case !sameRow(&a.t, &b.t):
+		a.bad = fmt.Sprintf("row %d says something else of the same tenant", b.row)
+	}
+	return a
+}
+
+func sameRow(a, b *SourceTenant) bool {
+	text := func(a, b *string) bool { return a == b || a != nil && b != nil && *a == *b }
+	return a.ParentID == b.ParentID && a.Status == b.Status && text(a.Name, b.Name) && text(a.Hostname, b.Hostname) &&
+		a.DisabledAt.Equal(b.DisabledAt) && a.PurgeAfterDays == b.PurgeAfterDays && a.PurgeAt.Equal(b.PurgeAt)
+}
+
+// listed takes a tenant that is in the snapshot.
+func (d *diff) listed(ctx context.Context, r *spooled) error {
+	var kept *store.Tenant
+	for {
+		t, err := d.kept.peek()
+		if err != nil {
+			return err
+		}
+		if t == nil || t.ID > r.t.ID {
+			break
+		}
+		if t.ID == r.t.ID {
+			kept = t
+			d.kept.advance()
+			break
+		}
+		if err := d.gone(t); err != nil {
+			return err
+		}
+		d.kept.advance()
+	}
+	mark, err := d.marked(&d.vanished, r.t.ID)
+	if err != nil {
+		return err
+	}
+	if mark != nil {
+		if err := d.change(stepBack, &spooled{t: SourceTenant{ID: r.t.ID}}); err != nil {
+			return err
+		}
+	}
+	irrevocable := kept != nil && kept.Status.Irrevocable()
+	if kept != nil && !irrevocable && mark == nil {
+		d.counts.Kept++
+	}
+	if r.bad != "" {
+		d.reject(r.row, r.t.ID, r.bad)
+		return nil
+	}
+	a, err := r.t.adoption(d.settings.Grace)
+	if err != nil { // it was checked when it came in
+		d.reject(r.row, r.t.ID, printable(err))
+		return nil
+	}
+	d.parsed++
+	switch {
+	case irrevocable:
+		d.counts.Purging++
+		return nil
+	case kept != nil && kept.ParentID != r.t.ParentID:
+		d.reject(r.row, r.t.ID, fmt.Sprintf("parentId %q: it is kept below %q, and a parent never changes", r.t.ParentID, kept.ParentID))
+		return nil
+	case a.Disabled && d.settings.isProtected(r.t.ID) && (kept == nil || !sameGrace(&a, kept)):
+		d.reject(r.row, r.t.ID, "it is protected by the configuration (tenants.protected), and disabled")
+		return nil
+	case kept == nil:
+		return d.fresh(ctx, r, &a)
+	}
+	return d.known(r, &a, kept)
+}
+
+// fresh takes a tenant that is not kept.
+func (d *diff) fresh(ctx context.Context, r *spooled, a *store.Adoption) error {
+	switch _, err := d.s.store.Tombstone(ctx, r.t.ID); store.CodeOf(err) {
+	case "":
+		d.counts.Purged++
+		return nil
+	case store.NotFound, store.Precondition: // the latter was created meanwhile
+	default:
+		return err
+	}
+	d.counts.New++
+	if err := d.change(stepCreate, r); err != nil || !a.Disabled {
+		return err
+	}
+	d.counts.Disabled++
+	return d.due(r, a)
+}
+
+// known takes a tenant that is kept.
+func (d *diff) known(r *spooled, a *store.Adoption, kept *store.Tenant) error {
+	switch {
+	case says(a, kept):
+		d.counts.Unchanged++
+		return nil
+	case sameGrace(a, kept):
+		d.counts.Changed++
+		return d.change(stepMild, r)
+	case !a.Disabled:
+		d.counts.Reactivated++
+		return d.change(stepMild, r)
+	case kept.Status != store.StatusDisabled:
+		d.counts.Disabled++
+		return d.due(r, a)
+	case kept.CheckDate() == nil && !a.Date().Before(kept.EstimatedPurgeDate):
+		d.counts.Later++
+		return d.change(stepMild, r)
+	}
+	d.counts.Sooner++
+	return d.due(r, a)
+}
+
+// due takes a tenant that gets a purge date, or an earlier one.
+func (d *diff) due(r *spooled, a *store.Adoption) error {
+	step, date := stepSooner, a.Date()
+	if !d.now.Before(date) {
+		d.counts.Due++
+		step = stepDue
+	}
+	allowed, err := d.marked(&d.allowed, r.t.ID)
+	if err != nil {
+		return err
+	}
+	c := *r
+	if c.danger = allowed == nil || !allowed.At.Equal(date); c.danger {
+		d.sooner++
+		d.note("sooner", r.t.ID, store.FormatTime(date))
+	}
+	return d.change(step, &c)
+}
+
+// gone takes a tenant that is kept and not in the snapshot.
+func (d *diff) gone(t *store.Tenant) error {
+	mark, err := d.marked(&d.vanished, t.ID)
+	if err != nil || mark != nil || t.Status.Irrevocable() {
+		return err
+	}
+	d.counts.Kept++
+	d.counts.Vanished++
+	allowed, err := d.marked(&d.allowed, t.ID)
+	if err != nil {
+		return err
+	}
+	c := spooled{t: SourceTenant{ID: t.ID}}
+	if c.danger = allowed == nil || !allowed.At.IsZero(); c.danger {
+		d.vanishing++
+		d.note("vanished", t.ID, "")
+	}
+	return d.change(stepVanish, &c)
+}
+
+// marked returns the mark of a tenant, nil for none. Ids are asked for in order.
+// It is given once. The marks of tenants that are neither kept nor listed are to
+// be taken away.
+func (d *diff) marked(p *pager[store.SourceMark], id string) (*store.SourceMark, error) {
+	for {
+		m, err := p.peek()
+		if err != nil || m == nil || m.ID > id {
+			return nil, err
+		}
+		p.advance()
+		if m.ID == id {
+			return m, nil
+		}
+		if p != &d.vanished {
+			continue
+		}
+		if err := d.change(stepBack, &spooled{t: SourceTenant{ID: m.ID}}); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// change notes what is to be done.
+func (d *diff) change(step syncStep, r *spooled) error {
+	c := *r
+	c.step = step
+	return d.changes.add(&c)
+}
+
+// note adds to the digest what a person may have to accept.
+func (d *diff) note(what, id, date string) {
+	_, _ = d.digest.Write([]byte(what + "\x00" + id + "\x00" + date + "\x00"))
+}
+
+// sum returns the digest.
+func (d *diff) sum() string { return hex.EncodeToString(d.digest.Sum(nil)) }
+
+// reject takes a row from which nothing is taken.
+func (d *diff) reject(row int64, id, reason string) {
+	d.counts.Rejected++
+	d.letters = appendLetter(d.letters, row, id, reason)
+}
+
+func appendLetter(letters []store.DeadLetter, row int64, id, reason string) []store.DeadLetter {
+	if len(letters) >= store.MaxDeadLetters {
+		return letters
+	}
+	return append(letters, store.DeadLetter{Row: row, ID: printableText(clipText(id)), Reason: printableText(reason)})
+}
+
+// refusal returns why a person has to look at the sync first, "" when nobody has
+// to.
+func (d *diff) refusal() string {
+	limit := max(int64(math.Floor(d.settings.MaxChange*float64(d.counts.Kept))), d.settings.Floor)
+	bound := fmt.Sprintf("more than %d, which is %g of the %d that are kept, and at least %d (source.maxChange, source.maxChangeFloor)",
+		limit, d.settings.MaxChange, d.counts.Kept, d.settings.Floor)
+	var why []string
+	// What was accepted, and is being carried out, may have been just that.
+	if d.parsed == 0 && (!d.accepted || d.vanishing > 0) {
+		why = append(why, "the source listed no tenant that can be understood")
+	}
+	if d.vanishing > limit {
+		why = append(why, fmt.Sprintf("%d tenants have vanished: %s", d.vanishing, bound))
+	}
+	if d.sooner > limit {
+		why = append(why, fmt.Sprintf("%d tenants would get a purge date, or an earlier one: %s", d.sooner, bound))
+	}
+	return strings.Join(why, "; ")
+}
+
+// pager goes through a list in the order of ids, page by page.
+type pager[T any] struct {
+	fetch func(after string) ([]T, error)
+	id    func(*T) string
+	page  []T
+	i     int
+	last  string
+	done  bool
+}
+
+// peek returns the next one, nil behind the last.
+func (p *pager[T]) peek() (*T, error) {
+	if p.i == len(p.page) && !p.done {
+		page, err := p.fetch(p.last)
+		if err != nil {
+			return nil, err
+		}
+		p.page, p.i = page, 0
+		if len(page) > 0 {
+			p.last = p.id(&page[len(page)-1])
+		}
+		p.done = len(page) < store.MaxPage
+	}
+	if p.i == len(p.page) {
+		return nil, nil
+	}
+	return &p.page[p.i], nil
+}
+
+// advance goes to the next one.
+func (p *pager[T]) advance() { p.i++ }
