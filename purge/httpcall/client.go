@@ -1,0 +1,253 @@
+package httpcall
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+// Options are hooks. The zero value has none.
+type Options struct {
+	// Transport makes the calls instead of one of the client's own; the
+	// certificates of the configuration are then its business. For tests.
+	Transport http.RoundTripper
+	// Observe is told of every exchange with a server, those for tokens
+	// included, by many goroutines.
+	Observe func(Observation)
+}
+
+// Observation is one exchange.
+type Observation struct {
+	Method string
+	// Status is that of the answer; 0 without one.
+	Status int
+	Took   time.Duration
+}
+
+// Client makes calls. It is safe for concurrent use.
+type Client struct {
+	cfg     Config
+	base    string // without a slash at the end; "" without a base URL
+	allowed map[origin]bool
+	http    *http.Client
+	tokens  *tokens // nil without OAuth
+	observe func(Observation)
+}
+
+// New returns a client, or a [store.Invalid] error that names the field. It
+// calls nobody.
+func New(cfg Config, opt Options) (*Client, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	allowed, base, err := cfg.origins()
+	if err != nil {
+		return nil, err
+	}
+	if base != nil && (base.RawQuery != "" || base.ForceQuery) {
+		return nil, store.Errorf(store.Invalid, "baseUrl: has a query").At("baseUrl")
+	}
+	t, err := cfg.tls()
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = DefaultTimeout
+	}
+	if cfg.MaxBody == 0 {
+		cfg.MaxBody = DefaultMaxBody
+	}
+	if cfg.Conns == 0 {
+		cfg.Conns = DefaultConns
+	}
+	transport := opt.Transport
+	if transport == nil {
+		transport = &http.Transport{
+			Proxy:                  http.ProxyFromEnvironment,
+			TLSClientConfig:        t,
+			ForceAttemptHTTP2:      true,
+			MaxIdleConnsPerHost:    cfg.Conns,
+			IdleConnTimeout:        30 * time.Second, // less than what servers and proxies commonly have
+			TLSHandshakeTimeout:    10 * time.Second,
+			MaxResponseHeaderBytes: 256 << 10,
+		}
+	}
+	c := &Client{cfg: cfg, allowed: allowed, observe: opt.Observe}
+	if base != nil {
+		c.base = strings.TrimSuffix(base.String(), "/")
+	}
+	c.http = &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	if cfg.Auth.OAuth.TokenURL != "" {
+		c.tokens = newTokens(cfg.Auth.OAuth, c.http, c.observed)
+	}
+	return c, nil
+}
+
+// Close closes idle connections.
+func (c *Client) Close() error {
+	c.http.CloseIdleConnections()
+	return nil
+}
+
+// Do makes one call and reads its answer. The error is an *[Error]; any status
+// but a redirect, 429 and 503 comes back as an answer. It is tried once, and
+// once more with a new token when a token that was kept is refused.
+func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
+	if r.Method == "" {
+		r.Method = http.MethodGet
+	}
+	u, err := c.resolve(r)
+	if err != nil {
+		return nil, err
+	}
+	if !httpguts.ValidHeaderFieldName(r.Method) { // a method is a token as well
+		return nil, newError(store.Invalid, "%q %s: not a method", r.Method, shown(u))
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	req := &http.Request{Method: r.Method, URL: u, Host: u.Host, Header: http.Header{}}
+	c.fill(req, r)
+	if c.tokens == nil || req.Header.Get("Authorization") != "" {
+		return c.exchange(ctx, req, r)
+	}
+	token, fresh, err := c.tokens.get(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	token.SetAuthHeader(req)
+	a, err := c.exchange(ctx, req, r)
+	if err != nil || a.Status != http.StatusUnauthorized || fresh {
+		return a, err
+	}
+	// Refused is not carried out: it may have been revoked before its time.
+	if token, _, err = c.tokens.get(ctx, token); err != nil {
+		return nil, err
+	}
+	token.SetAuthHeader(req)
+	return c.exchange(ctx, req, r)
+}
+
+// Allowed returns why a URL may not be called; nil when it may.
+func (c *Client) Allowed(rawURL string) error {
+	_, err := c.resolve(Request{Method: http.MethodGet, URL: rawURL})
+	return err
+}
+
+// resolve returns the URL to call, if it may be.
+func (c *Client) resolve(r Request) (*url.URL, error) {
+	s := r.URL
+	if strings.HasPrefix(s, "/") {
+		s = c.base + s
+	}
+	u, err := url.Parse(s)
+	if err != nil {
+		return nil, newError(store.Invalid, "%s: not a URL that can be called", r.Method)
+	}
+	if !c.allowed[originOf(u)] || u.User != nil || u.Opaque != "" {
+		return nil, newError(store.Forbidden, "%s %s: %q is not among the hosts that are configured", r.Method, shown(u), u.Host)
+	}
+	u.Fragment, u.RawFragment = "", ""
+	return u, nil
+}
+
+// fill gives a request its headers and its body.
+func (c *Client) fill(req *http.Request, r Request) {
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "purger")
+	for name, value := range c.cfg.Header {
+		req.Header.Set(name, value)
+	}
+	switch a := c.cfg.Auth; {
+	case a.Bearer != "":
+		scheme := a.Scheme
+		if scheme == "" {
+			scheme = "Bearer"
+		}
+		req.Header.Set("Authorization", scheme+" "+a.Bearer)
+	case a.Username != "":
+		req.SetBasicAuth(a.Username, a.Password)
+	}
+	for name, values := range r.Header {
+		req.Header[http.CanonicalHeaderKey(name)] = values
+	}
+	if len(r.Body) > 0 {
+		req.ContentLength = int64(len(r.Body))
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(r.Body)), nil }
+	}
+}
+
+// exchange sends a request and reads the answer.
+func (c *Client) exchange(ctx context.Context, req *http.Request, r Request) (*Response, error) {
+	if req.GetBody != nil {
+		req.Body, _ = req.GetBody()
+	}
+	// Whoever has a connection may have written to it.
+	var connected atomic.Bool
+	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }}
+	began := time.Now()
+	resp, err := c.http.Do(req.WithContext(httptrace.WithClientTrace(ctx, trace)))
+	if err != nil {
+		c.observed(Observation{r.Method, 0, time.Since(began)})
+		cause := bare(err)
+		if !connected.Load() {
+			return nil, newError(store.Unavailable, "%s %s: not sent: %v", r.Method, shown(req.URL), cause)
+		}
+		return nil, lost(r, req.URL, cause)
+	}
+	defer resp.Body.Close()
+	a := &Response{Status: resp.StatusCode, Header: resp.Header, URL: req.URL}
+	if resp.Body != http.NoBody {
+		a.Body, err = io.ReadAll(io.LimitReader(resp.Body, c.cfg.MaxBody+1))
+	}
+	c.observed(Observation{r.Method, a.Status, time.Since(began)})
+	switch {
+	case a.Status >= 300 && a.Status < 400:
+		e := newError(store.Unavailable, "%s %s: status %d: redirects are not followed; configure the address that they lead to", r.Method, shown(req.URL), a.Status)
+		e.Status = a.Status
+		return nil, e
+	case a.Status == http.StatusTooManyRequests || a.Status == http.StatusServiceUnavailable:
+		return nil, StatusError(r, a)
+	case err != nil && a.OK():
+		e := lost(r, req.URL, fmt.Errorf("status %d, and the body ends in the midst: %w", a.Status, bare(err)))
+		e.Status = a.Status
+		return nil, e
+	case int64(len(a.Body)) > c.cfg.MaxBody && a.OK():
+		e := lost(r, req.URL, fmt.Errorf("status %d with a body of more than %d bytes", a.Status, c.cfg.MaxBody))
+		e.Status = a.Status
+		return nil, e
+	case err != nil || int64(len(a.Body)) > c.cfg.MaxBody:
+		a.Body = nil // the status says it all
+	}
+	return a, nil
+}
+
+func (c *Client) observed(o Observation) {
+	if c.observe != nil {
+		c.observe(o)
+	}
+}
+
+// bare returns the cause in an error of [http.Client], which shows the URL with
+// its query.
+func bare(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
