@@ -1,0 +1,108 @@
+package resttarget
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/tenantpurge/purger/purge/httpcall"
+	"github.com/tenantpurge/purger/store"
+)
+
+// tolerance is how many resources may be refused in one step before it ends: one
+// that cannot be deleted does not keep the others.
+const tolerance = 8
+
+// batch is what the workers of one step share.
+type batch struct {
+	ids []string
+	// half is when nothing more is begun; zero without a deadline.
+	half time.Time
+
+	mu      sync.Mutex
+	next    int
+	deleted int64
+	refused int
+	left    bool // some are left for the next step
+	stop    bool
+	worst   error
+}
+
+// deleteAll deletes resources side by side, and returns how many it did and
+// whether it left some for the next step. What is under way ends even when
+// another fails: its answer is not thrown away. Nothing is begun in the second
+// half of the time that the step has: a step that is slow is a short one then,
+// and not one that fails.
+func (t *Target) deleteAll(ctx context.Context, d *remove, tenantID string, ids []string) (deleted int64, left bool, err error) {
+	b := &batch{ids: ids}
+	if deadline, ok := ctx.Deadline(); ok {
+		b.half = time.Now().Add(time.Until(deadline) / 2)
+	}
+	var workers sync.WaitGroup
+	for range min(t.parallel, len(ids)) {
+		workers.Go(func() {
+			for id, ok := b.take(ctx); ok; id, ok = b.take(ctx) {
+				b.note(t.delete(ctx, d, tenantID, id))
+			}
+		})
+	}
+	workers.Wait()
+	return b.deleted, b.left, b.worst
+}
+
+// take returns the next resource to delete, if one is to be.
+func (b *batch) take(ctx context.Context) (id string, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.stop || b.next == len(b.ids):
+		return "", false
+	case ctx.Err() != nil:
+		// Not in the chain: of this one nothing was sent.
+		b.worst = worse(b.worst, store.Errorf(store.Unavailable, "stopped between two deletes: %v", ctx.Err()))
+		b.stop = true
+		return "", false
+	case b.next > 0 && !b.half.IsZero() && time.Now().After(b.half):
+		b.left, b.stop = true, true
+		return "", false
+	}
+	b.next++
+	return b.ids[b.next-1], true
+}
+
+// note takes the outcome of a delete.
+func (b *batch) note(did bool, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if did {
+		b.deleted++
+	}
+	if err != nil {
+		b.worst = worse(b.worst, err)
+		b.refused++
+		b.stop = b.stop || b.refused > tolerance || hopeless(err)
+	}
+}
+
+// worse returns the error of two that has to be told: one whose answer was lost
+// before one that was refused, and else the first.
+func worse(first, second error) error {
+	if first == nil || store.CodeOf(first) != store.Internal && store.CodeOf(second) == store.Internal {
+		return second
+	}
+	return first
+}
+
+// hopeless reports an error that the next resource would meet as well.
+func hopeless(err error) bool {
+	switch store.CodeOf(err) {
+	case store.Unauthenticated, store.Exhausted, store.Unavailable:
+		return true
+	case store.Forbidden, store.Internal:
+		// Without a status it is about the host, or the way to it.
+		var e *httpcall.Error
+		return !errors.As(err, &e) || e.Status == 0
+	}
+	return false
+}

@@ -1,0 +1,80 @@
+package resttarget
+
+import (
+	"context"
+
+	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/store"
+)
+
+// probe is the id of a tenant that no API knows.
+const probe = "purger-probe"
+
+// Check implements [purge.Checker]: it asks for the resources of each kind of a
+// tenant that does not exist.
+func (t *Target) Check(ctx context.Context) error {
+	for _, k := range t.Kinds() {
+		if err := t.check(ctx, t.kinds[k]); err != nil {
+			return store.Errorf(store.CodeOf(err), "%s: %w", k, err)
+		}
+	}
+	return nil
+}
+
+// check asks for a count, or for one page of a list, which may be long when it
+// is everybody's.
+func (t *Target) check(ctx context.Context, c *kind) error {
+	if c.list != nil {
+		if _, err := t.walk(c.list, probe).step(ctx); err != nil {
+			return err
+		}
+	}
+	if c.count != nil {
+		_, err := t.ask(ctx, c.count, probe)
+		return err
+	}
+	return nil
+}
+
+// Diagnose implements [purge.Doctor].
+func (t *Target) Diagnose(ctx context.Context) ([]purge.Finding, error) {
+	var wrong, doubtful, other []purge.Finding
+	var failed error
+	for _, name := range t.Kinds() {
+		k := t.kinds[name]
+		subject := "kinds." + string(name)
+		if err := t.check(ctx, k); err != nil {
+			failed = worse(failed, err)
+			wrong = append(wrong, purge.Finding{Severity: purge.SeverityError, Subject: subject, Text: err.Error(),
+				Fix: "see to the URL, the credentials and the selectors of this kind"})
+		}
+		if k.list != nil && k.list.Owner == "" {
+			doubtful = append(doubtful, purge.Finding{Severity: purge.SeverityWarning, Subject: subject + ".list.owner",
+				Text: "nothing proves that what the API lists belongs to the tenant that it was asked about",
+				Fix:  "set owner to the path of the tenant's id in an item"})
+		}
+		if k.list != nil && !k.list.filtered {
+			doubtful = append(doubtful, purge.Finding{Severity: purge.SeverityWarning, Subject: subject + ".list.url",
+				Text: "the list is everybody's: every purge reads all of it",
+				Fix:  "name the {tenant} in it, if the API can filter"})
+		}
+		if k.purge != nil && k.purge.Deleted == "" {
+			other = append(other, purge.Finding{Severity: purge.SeverityInfo, Subject: subject + ".purge.deleted",
+				Text: "the API does not say how many it removed; they are counted before and after"})
+		}
+	}
+	if t.cfg.Insecure {
+		doubtful = append(doubtful, purge.Finding{Severity: purge.SeverityWarning, Subject: "insecure",
+			Text: "credentials may go over the network unencrypted", Fix: "use https://"})
+	}
+	return append(append(wrong, doubtful...), other...), ctxError(ctx, failed)
+}
+
+// ctxError returns err when it is because the context ended, which is no
+// finding about the system.
+func ctxError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,160 @@
+package resttarget
+
+import (
+	"context"
+	"mime"
+	"strconv"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/purge/httpcall"
+	"github.com/tenantpurge/purger/store"
+)
+
+// Purge implements [purge.Target].
+func (t *Target) Purge(ctx context.Context, r purge.Request) (purge.Removed, error) {
+	c, err := t.kind(r.Kind)
+	if err != nil {
+		return purge.Removed{}, err
+	}
+	if c.purge != nil {
+		return t.purgeAll(ctx, c, r)
+	}
+	if c.del.Repeat > 1 {
+		done, err := t.turns.wait(ctx, r.TenantID)
+		if err != nil {
+			return purge.Removed{}, err
+		}
+		defer done()
+	}
+	return t.purgeListed(ctx, c, r)
+}
+
+// purgeListed deletes the first resources of the list. They are all found
+// before one is deleted, and each step begins at the first page: what moves up
+// when something before it is deleted is not skipped.
+func (t *Target) purgeListed(ctx context.Context, c *kind, r purge.Request) (purge.Removed, error) {
+	w := t.walk(c.list, r.TenantID)
+	defer func() { t.noteSkipped(w, r.Kind) }()
+	var page []string
+	for {
+		var ids []string
+		for len(ids) < r.Limit && (len(page) > 0 || !w.done) {
+			if len(page) == 0 {
+				var err error
+				if page, err = w.step(ctx); err != nil {
+					return purge.Removed{}, err
+				}
+			}
+			n := min(len(page), r.Limit-len(ids))
+			ids, page = append(ids, page[:n]...), page[n:]
+		}
+		deleted, left, err := t.deleteAll(ctx, c.del, r.TenantID, ids)
+		if err != nil || left {
+			return purge.Removed{Deleted: deleted, More: true}, err
+		}
+		exhausted := w.done && len(page) == 0
+		if deleted == 0 && !exhausted {
+			// A list that lags behind still has what is gone: look beyond. Nothing
+			// was deleted, so nothing moved.
+			continue
+		}
+		// While it went from page to page others may have deleted, and made it
+		// skip.
+		return purge.Removed{Deleted: deleted, More: !exhausted || w.cut || deleted > 0 && w.pages > 1}, nil
+	}
+}
+
+// delete deletes one resource, and reports whether it was there.
+func (t *Target) delete(ctx context.Context, d *remove, tenantID, id string) (bool, error) {
+	r, err := d.op.request(vars{varTenant: tenantID, varID: id})
+	if err != nil {
+		return false, err
+	}
+	for i := range d.Repeat {
+		a, err := t.client.Do(ctx, r)
+		if err != nil {
+			return false, err
+		}
+		if gone(a.Status) {
+			return i > 0, nil
+		}
+		if !a.OK() {
+			return false, httpcall.StatusError(r, a)
+		}
+		if err := d.understood(r, a); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// understood checks the answer to a delete: none, or what is expected. A page
+// of a proxy is not.
+func (d *remove) understood(r httpcall.Request, a *httpcall.Response) error {
+	if len(a.Body) == 0 && d.Expect == "" {
+		return nil
+	}
+	if d.Accept != "" {
+		if kind, _, err := mime.ParseMediaType(a.Header.Get("Content-Type")); err != nil || kind != d.Accept {
+			return httpcall.Unusable(r, a, "an answer that is not %s", d.Accept)
+		}
+		return nil
+	}
+	body, err := httpcall.JSON(r, a)
+	if err != nil || d.Expect == "" {
+		return err
+	}
+	if v := gjson.GetBytes(body, d.Expect); !v.Exists() || v.Type == gjson.False || v.Type == gjson.Null || v.String() == "" {
+		return httpcall.Unusable(r, a, "nothing at expect %q", d.Expect)
+	}
+	return nil
+}
+
+// purgeAll makes the one call that removes all, or as many as the limit says.
+func (t *Target) purgeAll(ctx context.Context, c *kind, r purge.Request) (purge.Removed, error) {
+	p := c.purge
+	var before int64
+	if p.Deleted == "" {
+		n, err := t.Count(ctx, r.TenantID, r.Kind)
+		if err != nil || n == 0 {
+			return purge.Removed{}, err
+		}
+		before = n
+	}
+	// A limit is a number in most APIs, and small.
+	limit := min(r.Limit, 10_000)
+	req, err := p.op.request(vars{varTenant: r.TenantID, varLimit: strconv.Itoa(limit)})
+	if err != nil {
+		return purge.Removed{}, err
+	}
+	a, err := t.client.Do(ctx, req)
+	switch {
+	case err != nil:
+		return purge.Removed{}, err
+	case gone(a.Status):
+		return purge.Removed{}, nil
+	case !a.OK():
+		return purge.Removed{}, httpcall.StatusError(req, a)
+	}
+	if p.Deleted != "" {
+		body, err := httpcall.JSON(req, a)
+		if err != nil {
+			return purge.Removed{}, err
+		}
+		n, err := number(req, a, body, p.Deleted)
+		return purge.Removed{Deleted: n, More: n > 0 && p.op.has(varLimit)}, err
+	}
+	if len(a.Body) > 0 {
+		if _, err := httpcall.JSON(req, a); err != nil {
+			return purge.Removed{}, err
+		}
+	}
+	after, err := t.Count(ctx, r.TenantID, r.Kind)
+	if err != nil {
+		// Something was removed, and nobody knows how much.
+		return purge.Removed{}, store.Errorf(store.Internal, "removed, and not counted: %w", err)
+	}
+	return purge.Removed{Deleted: max(before-after, 0), More: after > 0}, nil
+}

@@ -1,0 +1,41 @@
+// Package resttarget purges what a REST API holds. The configuration says how
+// the API lists, counts and deletes; nothing in here knows a particular one.
+//
+//	targets:
+//	  - name: directory
+//	    type: rest
+//	    baseUrl: https://directory.example.com
+//	    auth:
+//	      bearer: ${credential:directory-token}
+//	    parallel: 16
+//	    kinds:
+//	      user:
+//	        list:
+//	          url: /v1/users?tenant={tenant}
+//	          items: users
+//	          id: id
+//	          owner: tenantId
+//	          paging: {type: cursor, param: after, sizeParam: limit, size: 200, next: page.next}
+//	        delete:
+//	          url: /v1/users/{id}
+//	      apiKey:
+//	        count: {url: "/v1/tenants/{tenant}/keys/count", value: count}
+//	        purge: {url: "/v1/tenants/{tenant}/keys?limit={limit}", deleted: removed}
+//
+// The keys are those of [Config], and the files under deploy/targets show
+// complete ones.
+//
+// Only the tenant's own resources are touched (G4): ids are escaped for the
+// place that they are put into, an id that cannot be told to the API without
+// loss is refused, an item that belongs to another tenant is left alone, and no
+// host is called that is not configured, whatever the links of a page say.
+//
+// Absence is never taken for consent: a redirect, an answer that is not JSON, a
+// list without its array, an item without its id, and 404 for a list (unless
+// the API is known to do that) are errors, not zero.
+//
+// Counts are exact as long as the API answers a second delete with 404 or 410.
+// An answer that was lost is an error with the code [store.Internal], see
+// [purge.Target]; a question whose answer was lost is not, for it changed
+// nothing.
+package resttarget

@@ -1,0 +1,107 @@
+package resttarget
+
+import (
+	"fmt"
+	"net/http"
+
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/tenantpurge/purger/purge/httpcall"
+	"github.com/tenantpurge/purger/store"
+)
+
+// operation is a call that is ready to be filled in.
+type operation struct {
+	method  string
+	safe    bool
+	url     template
+	headers map[string]template
+	body    template // nil without a body
+	content string
+}
+
+// compile checks a call. names are what can be filled in.
+func (c Call) compile(at, method string, safe bool, names ...string) (*operation, error) {
+	bad := func(field string, err error) error {
+		return store.Errorf(store.Invalid, "%s.%s: %w", at, field, err).At(at + "." + field)
+	}
+	o := &operation{method: c.Method, safe: safe, headers: map[string]template{}, content: c.ContentType}
+	if o.method == "" {
+		o.method = method
+	}
+	switch o.method {
+	case http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
+	default:
+		return nil, bad("method", fmt.Errorf("%q; want GET, POST, PUT, PATCH or DELETE", c.Method))
+	}
+	if safe && o.method != http.MethodGet && o.method != http.MethodPost {
+		return nil, bad("method", fmt.Errorf("%q; want GET or POST, for it is to change nothing", c.Method))
+	}
+	if !safe && o.method == http.MethodGet {
+		return nil, bad("method", fmt.Errorf("GET removes nothing"))
+	}
+	var err error
+	if o.url, err = parseURL(c.URL, names...); err != nil {
+		return nil, bad("url", err)
+	}
+	for name, text := range c.Headers {
+		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(text) || http.CanonicalHeaderKey(name) == "Authorization" {
+			return nil, bad("headers", fmt.Errorf("%q: not a header that can be set", name))
+		}
+		if o.headers[name], err = parse(text, inHeader, names...); err != nil {
+			return nil, bad("headers", err)
+		}
+	}
+	if c.Body == "" {
+		if c.ContentType != "" {
+			return nil, bad("contentType", fmt.Errorf("%q without a body", c.ContentType))
+		}
+		return o, nil
+	}
+	if o.method == http.MethodGet {
+		return nil, bad("body", fmt.Errorf("GET has none"))
+	}
+	if o.content == "" {
+		o.content = "application/json"
+	}
+	if o.body, err = parseBody(c.Body, o.content, names...); err != nil {
+		return nil, bad("body", err)
+	}
+	return o, nil
+}
+
+// has reports whether a value of that name is filled in anywhere.
+func (o *operation) has(name string) bool {
+	for _, t := range o.headers {
+		if t.has(name) {
+			return true
+		}
+	}
+	return o.url.has(name) || o.body.has(name)
+}
+
+// request fills in the values. A value that cannot be told to the API is an
+// [store.Invalid] error.
+func (o *operation) request(v vars) (httpcall.Request, error) {
+	r := httpcall.Request{Method: o.method, Safe: o.safe, Header: http.Header{}}
+	var err error
+	if r.URL, err = o.url.fill(v); err != nil {
+		return r, err
+	}
+	for name, t := range o.headers {
+		s, err := t.fill(v)
+		if err != nil {
+			return r, err
+		}
+		r.Header.Set(name, s)
+	}
+	if o.body != nil {
+		body, err := o.body.fill(v)
+		if err != nil {
+			return r, err
+		}
+		r.Body = []byte(body)
+		r.Header.Set("Content-Type", o.content)
+	}
+	return r, nil
+}

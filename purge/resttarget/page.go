@@ -1,0 +1,121 @@
+package resttarget
+
+import (
+	"hash/maphash"
+	"net/http"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/tenantpurge/purger/purge/httpcall"
+	"github.com/tenantpurge/purger/store"
+)
+
+// found returns the JSON of an answer to a question; nil when the API does not
+// know the tenant.
+func found(r httpcall.Request, a *httpcall.Response, notFoundIsEmpty bool) ([]byte, error) {
+	if !a.OK() {
+		e := httpcall.StatusError(r, a)
+		if notFoundIsEmpty && gone(a.Status) && httpcall.IsJSON(a) {
+			return nil, nil
+		}
+		return nil, e
+	}
+	return httpcall.JSON(r, a)
+}
+
+// gone reports a status that says that there is no such thing (any more).
+func gone(status int) bool { return status == http.StatusNotFound || status == http.StatusGone }
+
+// items returns the array of a page.
+func (w *walk) items(r httpcall.Request, a *httpcall.Response, body []byte) ([]gjson.Result, error) {
+	v := gjson.ParseBytes(body)
+	if w.l.Envelope != "" && !v.Get(w.l.Envelope).Exists() {
+		return nil, httpcall.Unusable(r, a, "nothing at envelope %q", w.l.Envelope)
+	}
+	if w.l.Items != "" {
+		v = v.Get(w.l.Items)
+	}
+	switch {
+	case v.IsArray():
+		return v.Array(), nil
+	case w.l.Envelope != "" && (!v.Exists() || v.Type == gjson.Null):
+		return nil, nil
+	}
+	return nil, httpcall.Unusable(r, a, "no array at items %q", w.l.Items)
+}
+
+// owned returns the ids of those items that are the tenant's.
+func (w *walk) owned(r httpcall.Request, a *httpcall.Response, items []gjson.Result) ([]string, error) {
+	ids := make([]string, 0, len(items))
+	var sum maphash.Hash
+	sum.SetSeed(w.seed)
+	for _, item := range items {
+		id := item
+		if w.l.ID != "" {
+			id = item.Get(w.l.ID)
+		}
+		text, ok := scalar(id)
+		if !ok {
+			return nil, httpcall.Unusable(r, a, "an item has no id at %q", w.l.ID)
+		}
+		_, _ = sum.WriteString(text)
+		_ = sum.WriteByte(0)
+		mine, err := w.mine(r, a, item)
+		if err != nil {
+			return nil, err
+		}
+		if mine {
+			ids = append(ids, text)
+		} else {
+			w.skipped++
+		}
+	}
+	// A parameter that the API does not know has the first page come for ever.
+	if len(items) > 0 {
+		if w.pages > 0 && sum.Sum64() == w.last {
+			return nil, httpcall.Unusable(r, a, "page %d is the one before once more: does the API know the parameters of the paging?", w.pages+1)
+		}
+		w.last = sum.Sum64()
+	}
+	return ids, nil
+}
+
+// mine reports whether an item belongs to the tenant.
+func (w *walk) mine(r httpcall.Request, a *httpcall.Response, item gjson.Result) (bool, error) {
+	if w.l.Owner == "" {
+		return true, nil
+	}
+	owner := item.Get(w.l.Owner)
+	if owner.IsArray() {
+		switch owners := owner.Array(); len(owners) {
+		case 0:
+			owner = gjson.Result{}
+		case 1:
+			owner = owners[0]
+		default:
+			for _, o := range owners {
+				if text, _ := scalar(o); text == w.tenant {
+					return false, store.Errorf(store.Precondition, "a resource belongs to this tenant and to others, and is left to a person")
+				}
+			}
+			return false, nil
+		}
+	}
+	text, ok := scalar(owner)
+	if !ok && w.l.filtered {
+		// To skip it could empty the list by a mistake in the configuration.
+		return false, httpcall.Unusable(r, a, "an item has no owner at %q", w.l.Owner)
+	}
+	return ok && text == w.tenant, nil
+}
+
+// scalar returns a string or number as text, and whether there is one.
+func scalar(v gjson.Result) (string, bool) {
+	switch v.Type {
+	case gjson.String:
+		return v.Str, v.Str != ""
+	case gjson.Number:
+		return v.Raw, true
+	}
+	return "", false
+}

@@ -1,0 +1,210 @@
+package resttarget
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/tidwall/gjson"
+	"go.uber.org/zap"
+
+	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/purge/httpcall"
+	"github.com/tenantpurge/purger/store"
+)
+
+// Options are what a target is given beside its configuration.
+type Options struct {
+	// Logger is told of resources that an API listed and that belong to another
+	// tenant; nil logs nothing.
+	Logger *zap.Logger
+	// HTTP has hooks of the HTTP client.
+	HTTP httpcall.Options
+}
+
+// Target is a REST API. It is safe for concurrent use.
+type Target struct {
+	cfg      Config
+	client   *httpcall.Client
+	kinds    map[store.Kind]*kind
+	parallel int
+	turns    *turns
+	log      *zap.Logger
+}
+
+var (
+	_ purge.Target  = (*Target)(nil)
+	_ purge.Checker = (*Target)(nil)
+	_ purge.Doctor  = (*Target)(nil)
+	_ purge.Closer  = (*Target)(nil)
+)
+
+// New returns a target, or a [store.Invalid] error that names the field at
+// fault. It calls nobody.
+func New(cfg Config, opt Options) (*Target, error) {
+	if err := store.CheckID("name", cfg.Name); err != nil {
+		return nil, err
+	}
+	if cfg.Name == "store" {
+		return nil, store.Errorf(store.Invalid, "name %q: that is the embedded one", cfg.Name).At("name")
+	}
+	t := &Target{cfg: cfg, kinds: map[store.Kind]*kind{}, parallel: cfg.Parallel, turns: newTurns(), log: opt.Logger}
+	if t.log == nil {
+		t.log = zap.NewNop()
+	}
+	if t.parallel == 0 {
+		t.parallel = DefaultParallel
+	}
+	if t.parallel < 1 || t.parallel > 256 {
+		return nil, store.Errorf(store.Invalid, "parallel %d: want 1 to 256", cfg.Parallel).At("parallel")
+	}
+	if len(cfg.Kinds) == 0 {
+		return nil, store.Errorf(store.Invalid, "kinds: missing; want one of oauthClient, apiKey, credential and user at least").At("kinds")
+	}
+	for name, k := range cfg.Kinds {
+		at := "kinds." + string(name)
+		if _, err := store.ParseKind(string(name)); err != nil {
+			return nil, store.Errorf(store.Invalid, "%s: %w", at, err).At(at)
+		}
+		compiled, err := k.compile(at)
+		if err != nil {
+			return nil, err
+		}
+		t.kinds[name] = compiled
+	}
+	var err error
+	t.client, err = httpcall.New(httpcall.Config{
+		BaseURL: cfg.BaseURL, Hosts: cfg.Hosts, Insecure: cfg.Insecure, Auth: cfg.Auth,
+		CA: cfg.CA, Cert: cfg.Cert, Key: cfg.Key, Header: cfg.Headers,
+		Timeout: cfg.Timeout, MaxBody: cfg.MaxBody, Conns: max(2*t.parallel, httpcall.DefaultConns),
+	}, opt.HTTP)
+	if err != nil {
+		return nil, err
+	}
+	return t, t.reachable()
+}
+
+// reachable checks that every URL of the configuration may be called.
+func (t *Target) reachable() error {
+	for name, k := range t.kinds {
+		ops := map[string]*operation{}
+		if k.list != nil {
+			ops["list"] = k.list.op
+		}
+		if k.count != nil {
+			ops["count"] = k.count.op
+		}
+		if k.del != nil {
+			ops["delete"] = k.del.op
+		}
+		if k.purge != nil {
+			ops["purge"] = k.purge.op
+		}
+		for what, o := range ops {
+			u, err := o.url.fill(samples)
+			if err == nil {
+				err = t.client.Allowed(u)
+			}
+			if err != nil {
+				at := "kinds." + string(name) + "." + what + ".url"
+				return store.Errorf(store.Invalid, "%s: %w", at, err).At(at)
+			}
+		}
+	}
+	return nil
+}
+
+// Name implements [purge.Target].
+func (t *Target) Name() string { return t.cfg.Name }
+
+// Kinds implements [purge.Target].
+func (t *Target) Kinds() []store.Kind {
+	var kinds []store.Kind
+	for _, k := range store.Kinds() {
+		if t.kinds[k] != nil {
+			kinds = append(kinds, k)
+		}
+	}
+	return kinds
+}
+
+// Close implements [purge.Closer].
+func (t *Target) Close() error { return t.client.Close() }
+
+// kind returns what is configured for a kind.
+func (t *Target) kind(k store.Kind) (*kind, error) {
+	if c := t.kinds[k]; c != nil {
+		return c, nil
+	}
+	return nil, purge.Permanent(store.Errorf(store.Invalid, "target %s holds no %s", t.cfg.Name, k))
+}
+
+// Count implements [purge.Target].
+func (t *Target) Count(ctx context.Context, tenantID string, k store.Kind) (int64, error) {
+	c, err := t.kind(k)
+	if err != nil {
+		return 0, err
+	}
+	if c.count != nil {
+		return t.ask(ctx, c.count, tenantID)
+	}
+	w := t.walk(c.list, tenantID)
+	var n int64
+	for !w.done {
+		ids, err := w.step(ctx)
+		if err != nil {
+			return 0, err
+		}
+		n += int64(len(ids))
+	}
+	t.noteSkipped(w, k)
+	return n, nil
+}
+
+// noteSkipped logs that an API that was asked about one tenant answered about
+// others as well.
+func (t *Target) noteSkipped(w *walk, k store.Kind) {
+	if w.skipped > 0 && w.l.filtered {
+		t.log.Warn("the API listed resources of other tenants, which are left alone", zap.String("target", t.cfg.Name),
+			zap.String("kind", string(k)), zap.String("tenant", w.tenant), zap.Int64("skipped", w.skipped))
+	}
+}
+
+// ask asks an endpoint that counts.
+func (t *Target) ask(ctx context.Context, c *count, tenantID string) (int64, error) {
+	r, err := c.op.request(vars{varTenant: tenantID})
+	if err != nil {
+		return 0, err
+	}
+	a, err := t.client.Do(ctx, r)
+	if err != nil {
+		return 0, err
+	}
+	body, err := found(r, a, c.NotFoundIsEmpty)
+	if err != nil || body == nil {
+		return 0, err
+	}
+	if c.FromHeader != "" {
+		n, err := strconv.ParseInt(strings.TrimSpace(a.Header.Get(c.FromHeader)), 10, 64)
+		if err != nil || n < 0 {
+			return 0, httpcall.Unusable(r, a, "no number in the header %s", c.FromHeader)
+		}
+		return n, nil
+	}
+	return number(r, a, body, c.Value)
+}
+
+// number returns the count at a path of an answer. Some APIs put numbers into
+// strings.
+func number(r httpcall.Request, a *httpcall.Response, body []byte, path string) (int64, error) {
+	v := gjson.ParseBytes(body)
+	if path != "" {
+		v = v.Get(path)
+	}
+	text, _ := scalar(v)
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 {
+		return 0, httpcall.Unusable(r, a, "no number of resources at %q", path)
+	}
+	return n, nil
+}

@@ -1,0 +1,193 @@
+package resttarget
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/tenantpurge/purger/purge/httpcall"
+	"github.com/tenantpurge/purger/store"
+)
+
+// place is where in a request a template stands.
+type place int
+
+const (
+	inPath place = iota
+	inQuery
+	inHeader
+	inJSON
+	inForm
+)
+
+// The names of what is filled in.
+const (
+	varTenant = "tenant"
+	varID     = "id"
+	varLimit  = "limit"
+	varCursor = "cursor"
+	varOffset = "offset"
+	varPage   = "page"
+)
+
+// vars are the values to be filled in, by name.
+type vars map[string]string
+
+// hole matches what looks like something to be filled in. Other braces are
+// literal in a body, where JSON has many.
+var hole = regexp.MustCompile(`\{([a-zA-Z]+)(\|[a-zA-Z]*)?\}`)
+
+// part is literal text and then, unless name is "", a value.
+type part struct {
+	literal string
+	name    string
+	quoted  bool
+	where   place
+}
+
+// template is a text with values to be filled in.
+type template []part
+
+// parse takes a text apart. allowed are the names that have a value.
+func parse(text string, where place, allowed ...string) (template, error) {
+	var t template
+	rest := 0
+	for _, m := range hole.FindAllStringSubmatchIndex(text, -1) {
+		p := part{literal: text[rest:m[0]], name: text[m[2]:m[3]], where: where}
+		if m[4] >= 0 {
+			if filter := text[m[4]+1 : m[5]]; filter != "quoted" {
+				return nil, fmt.Errorf("%s: the only filter is |quoted", text[m[0]:m[1]])
+			}
+			p.quoted = true
+		}
+		known := false
+		for _, a := range allowed {
+			known = known || a == p.name
+		}
+		if !known {
+			return nil, fmt.Errorf("%s: nothing to fill in here; there is {%s}", text[m[0]:m[1]], strings.Join(allowed, "}, {"))
+		}
+		t = append(t, p)
+		rest = m[1]
+	}
+	return append(t, part{literal: text[rest:], where: where}), nil
+}
+
+// has reports whether a value of that name is filled in.
+func (t template) has(name string) bool {
+	for _, p := range t {
+		if p.name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// fill returns the text with the values, each escaped as its place needs it.
+func (t template) fill(v vars) (string, error) {
+	var b strings.Builder
+	for _, p := range t {
+		b.WriteString(p.literal)
+		if p.name == "" {
+			continue
+		}
+		s, err := p.escape(v[p.name])
+		if err != nil {
+			return "", err
+		}
+		b.WriteString(s)
+	}
+	return b.String(), nil
+}
+
+func (p part) escape(s string) (string, error) {
+	if p.quoted {
+		q, err := httpcall.Quoted(s)
+		if err != nil {
+			return "", err
+		}
+		s = q
+	}
+	switch p.where {
+	case inPath:
+		return httpcall.PathSegment(s)
+	case inHeader:
+		// A server may trim, fold or split what is not plain.
+		for i := range len(s) {
+			if s[i] <= ' ' || s[i] > '~' || s[i] == ',' {
+				return "", store.Errorf(store.Invalid, "%q cannot be put into a header", s)
+			}
+		}
+		return s, nil
+	case inJSON:
+		return httpcall.JSONString(s)
+	default:
+		return httpcall.Escape(s), nil
+	}
+}
+
+// parseURL takes a URL apart. Values go into the path and the query alone, and
+// in the path they are whole segments or parts of them, never "/".
+func parseURL(text string, allowed ...string) (template, error) {
+	if strings.HasPrefix(text, "//") || !strings.HasPrefix(text, "/") && !strings.Contains(text, "://") {
+		return nil, fmt.Errorf("%q; want a path that begins with / or a whole URL", text)
+	}
+	path, query, asked := strings.Cut(text, "?")
+	t, err := parse(path, inPath, allowed...)
+	if err != nil {
+		return nil, err
+	}
+	if asked {
+		q, err := parse("?"+query, inQuery, allowed...)
+		if err != nil {
+			return nil, err
+		}
+		t = append(t, q...)
+	}
+	for _, p := range t {
+		if strings.ContainsAny(p.literal, "{}#") {
+			return nil, fmt.Errorf("%q: a brace or # that is not escaped", text)
+		}
+	}
+	if first := t[0]; first.name != "" {
+		if u, err := url.Parse(first.literal); err != nil || !strings.HasPrefix(u.Path, "/") {
+			return nil, fmt.Errorf("%q: nothing can be filled in before the path", text)
+		}
+	}
+	sample, err := t.fill(samples)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := url.Parse(sample); err != nil {
+		return nil, fmt.Errorf("%q: not a URL", text)
+	}
+	return t, nil
+}
+
+// parseBody takes a body apart and makes sure that text stands between quotes.
+func parseBody(text, contentType string, allowed ...string) (template, error) {
+	switch contentType {
+	case "", "application/json":
+	case "application/x-www-form-urlencoded":
+		return parse(text, inForm, allowed...)
+	default:
+		return nil, fmt.Errorf("contentType %q; want application/json or application/x-www-form-urlencoded", contentType)
+	}
+	t, err := parse(text, inJSON, allowed...)
+	if err != nil {
+		return nil, err
+	}
+	sample, err := t.fill(samples)
+	if err != nil {
+		return nil, err
+	}
+	if !json.Valid([]byte(sample)) {
+		return nil, fmt.Errorf("not JSON once it is filled in; texts such as {tenant} go between quotes")
+	}
+	return t, nil
+}
+
+// samples try out templates. The texts would break JSON outside of quotes.
+var samples = vars{varTenant: `t"x`, varID: `i"x`, varCursor: `c"x`, varLimit: "1", varOffset: "0", varPage: "1"}
