@@ -1,0 +1,32 @@
+// Package scimtarget removes the users and groups of a tenant through SCIM 2.0
+// (RFC 7643 and 7644).
+//
+// A tenant's resources are found by a filter, "ATTRIBUTE eq TENANT". A server may
+// compare without case, misread a filter or ignore it. So every resource that is
+// listed must show the attribute, and it is compared byte by byte: what differs
+// in case alone is another tenant's and is left alone; anything else that is not
+// the tenant's is an error, and nothing of that page is removed (G4).
+//
+// While removing, a list is read from its beginning again, since what follows
+// moves up. Resources are removed by Bulk requests where ServiceProviderConfig
+// offers them, within its limits, else one by one. One that is gone already (404)
+// is a success that is not counted. One that is still listed after the server said
+// that it was removed is an error that is worth another attempt.
+//
+// In the configuration:
+//
+//	kind: scim
+//	name: directory
+//	baseUrl: https://directory.example.com/scim/v2
+//	auth: {bearer: "${credential:scim-token}"}
+//	resources:                  # several of one kind are emptied in this order
+//	  - kind: user
+//	    endpoint: /Groups
+//	    attribute: urn:ietf:params:scim:schemas:extension:acme:2.0:Tenancy:tenantId
+//	  - kind: user
+//	    endpoint: /Users
+//	    attribute: urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:organization
+//	pageSize: 100
+//	parallel: 8
+//	bulk: auto                  # or never
+package scimtarget

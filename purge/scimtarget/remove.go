@@ -1,0 +1,148 @@
+package scimtarget
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"sync"
+
+	"github.com/tenantpurge/purger/purge/httpcall"
+	"github.com/tenantpurge/purger/store"
+)
+
+// outcome is what became of one resource.
+type outcome int
+
+const (
+	remains outcome = iota // nobody knows, or it is still there
+	deleted                // by this request
+	gone                   // before it
+)
+
+// remove removes resources, and marks as settled what the server said to be gone.
+// It returns how many it removed, with an error too.
+func (t *Target) remove(ctx context.Context, p *capabilities, e *endpoint, tenantID string, items []item, settled map[string]bool) (int64, error) {
+	if p.bulk && len(items) > 1 {
+		return t.removeBulk(ctx, p, e, tenantID, items, settled)
+	}
+	return t.removeEach(ctx, e, tenantID, items, settled)
+}
+
+// removeEach removes one by one, several at a time. After an error it begins
+// nothing more, and waits for what is under way.
+func (t *Target) removeEach(ctx context.Context, e *endpoint, tenantID string, items []item, settled map[string]bool) (int64, error) {
+	var (
+		wg   sync.WaitGroup
+		mu   sync.Mutex
+		n    int64
+		fail error
+		next int
+	)
+	take := func() (item, bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		if fail != nil || next == len(items) {
+			return item{}, false
+		}
+		next++
+		return items[next-1], true
+	}
+	for range min(t.cfg.Parallel, len(items)) {
+		wg.Go(func() {
+			for {
+				it, ok := take()
+				if !ok {
+					return
+				}
+				did, err := t.removeOne(ctx, e, tenantID, it.id)
+				mu.Lock()
+				switch {
+				case err != nil:
+					fail = graver(fail, err)
+				case did == deleted:
+					n++
+				}
+				if err == nil {
+					settled[it.id] = true
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return n, fail
+}
+
+// graver returns the error to report of two: one that lost an answer, since the
+// count is then a lower bound.
+func graver(a, b error) error {
+	if a == nil || store.CodeOf(a) != store.Internal && store.CodeOf(b) == store.Internal {
+		return b
+	}
+	return a
+}
+
+// removeOne removes one resource. A server that insists on a version (412, 428)
+// gets the one of a resource that still is the tenant's.
+func (t *Target) removeOne(ctx context.Context, e *endpoint, tenantID, id string) (outcome, error) {
+	segment, err := httpcall.PathSegment(id)
+	if err != nil {
+		return remains, store.Errorf(store.Unavailable, "%s: the id of a resource: %w", e.path, err)
+	}
+	path := e.path + "/" + segment
+	did, status, err := t.delete(ctx, path, "")
+	if status != http.StatusPreconditionFailed && status != http.StatusPreconditionRequired {
+		return did, err
+	}
+	r, a, getErr := t.get(ctx, path+"?attributes="+httpcall.Escape("schemas,id,meta,"+e.attr.String()))
+	switch {
+	case getErr != nil:
+		return remains, getErr
+	case a.Status == http.StatusNotFound || a.Status == http.StatusGone:
+		return gone, nil
+	case a.Status != http.StatusOK:
+		return remains, httpcall.StatusError(r, a)
+	}
+	body, jsonErr := httpcall.JSON(r, a)
+	if jsonErr != nil {
+		return remains, jsonErr
+	}
+	var resource map[string]json.RawMessage
+	var meta struct {
+		Meta struct{ Version string }
+	}
+	if json.Unmarshal(body, &resource) != nil || json.Unmarshal(body, &meta) != nil {
+		return remains, httpcall.Unusable(r, a, "the answer is not a resource")
+	}
+	found, ours, ownErr := e.owned(resource, tenantID)
+	switch {
+	case ownErr != nil || !ours || found != id:
+		// It changed hands: the next list does not have it.
+		return remains, store.Errorf(store.Conflict, "%s: a resource changed while it was to be removed", e.path)
+	case meta.Meta.Version == "":
+		return remains, err
+	}
+	did, _, err = t.delete(ctx, path, meta.Meta.Version)
+	return did, err
+}
+
+// delete sends one DELETE; version "" sends no condition.
+func (t *Target) delete(ctx context.Context, path, version string) (outcome, int, error) {
+	r := httpcall.Request{Method: http.MethodDelete, URL: path, Header: accept()}
+	if version != "" {
+		r.Header.Set("If-Match", version)
+	}
+	a, err := t.http.Do(ctx, r)
+	switch {
+	case err != nil:
+		return remains, 0, err
+	case a.Status == http.StatusNoContent, (a.Status == http.StatusOK || a.Status == http.StatusAccepted) && len(a.Body) == 0:
+		return deleted, a.Status, nil
+	case a.Status == http.StatusNotFound || a.Status == http.StatusGone:
+		return gone, a.Status, nil
+	case a.OK():
+		// The page of a proxy is no proof.
+		return remains, a.Status, httpcall.Unusable(r, a, "status %d with a body, want 204 without", a.Status)
+	}
+	return remains, a.Status, httpcall.StatusError(r, a)
+}
