@@ -1,0 +1,174 @@
+package oauthtarget
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/tenantpurge/purger/purge/httpcall"
+	"github.com/tenantpurge/purger/store"
+)
+
+// look reports whether a client is there. It is for a caller that holds its lock.
+func (t *Target) look(ctx context.Context, c Client) (bool, error) {
+	e := t.journal.Entry(Key(c.URI))
+	there, next, err := t.read(ctx, c, e)
+	if err != nil {
+		return false, err
+	}
+	if there && next.State == Gone {
+		// Restored, or never removed: to be removed again, from the beginning.
+		t.log.Warn("an OAuth client is there again that was gone", zap.String("target", t.cfg.Name), zap.String("client", c.ID))
+		next.State = Untouched
+	}
+	if next != e {
+		if err := t.journal.Record(next); err != nil {
+			return false, err
+		}
+	}
+	return there, nil
+}
+
+// remove removes a client and reports whether it did. It is for a caller that
+// holds the lock of the client.
+func (t *Target) remove(ctx context.Context, c Client) (bool, error) {
+	e := t.journal.Entry(Key(c.URI))
+	before := e
+	switch e.State {
+	case Gone:
+		return false, nil // by another call, meanwhile
+	case Untouched:
+		// The token has to prove good, else a 401 to the DELETE says nothing.
+		// It is there, or there is an error.
+		_, next, err := t.read(ctx, c, e)
+		if err != nil {
+			return false, err
+		}
+		before = next
+		e = next
+		e.State = Sent
+		if err := t.journal.Record(e); err != nil {
+			return false, err
+		}
+	case Sent:
+	}
+	r := httpcall.Request{Method: http.MethodDelete, URL: c.URI, Header: bearer(c, e)}
+	a, err := t.http.Do(ctx, r)
+	switch {
+	case err != nil && store.CodeOf(err) == store.Internal:
+		return false, err // lost: the journal goes on saying that it was sent
+	case err != nil:
+		return false, t.undo(before, e, err)
+	case a.Status == http.StatusNoContent || a.Status == http.StatusOK && len(a.Body) == 0:
+		t.gone(e)
+		return true, nil
+	case a.OK():
+		return false, httpcall.Unusable(r, a, "status %d with a body, want 204 without", a.Status)
+	case absent(a) && before.State == Sent:
+		t.gone(e)
+		return false, nil
+	case a.Status >= 500:
+		return false, httpcall.StatusError(r, a)
+	}
+	return false, t.undo(before, e, t.refusal(r, a, c))
+}
+
+// gone records that a client is gone. That it is not recorded does no harm: the
+// next attempt finds it gone.
+func (t *Target) gone(e Entry) {
+	e.State, e.Token = Gone, ""
+	if err := t.journal.Record(e); err != nil {
+		t.log.Warn("the journal does not take up that an OAuth client is gone", zap.String("target", t.cfg.Name), zap.Error(err))
+	}
+}
+
+// undo takes back that a DELETE was sent, which is known to have done nothing, and
+// returns its error. What an earlier attempt may have done stays on record.
+func (t *Target) undo(before, now Entry, err error) error {
+	if before.State != now.State {
+		if err := t.journal.Record(before); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// read gets the registration of a client. It returns the entry of the journal with
+// the token that is good from now on.
+func (t *Target) read(ctx context.Context, c Client, e Entry) (there bool, next Entry, err error) {
+	r := httpcall.Request{Method: http.MethodGet, URL: c.URI, Header: bearer(c, e)}
+	a, err := t.http.Do(ctx, r)
+	switch {
+	case err != nil:
+		return false, e, err
+	case absent(a) && e.State != Untouched:
+		return false, e, nil
+	case a.Status != http.StatusOK:
+		return false, e, t.refusal(r, a, c)
+	}
+	body, err := httpcall.JSON(r, a)
+	if err != nil {
+		return false, e, err
+	}
+	var found registered
+	if json.Unmarshal(body, &found) != nil || found.ID == "" {
+		return false, e, httpcall.Unusable(r, a, "the answer is not the registration of a client")
+	}
+	if found.ID != c.ID {
+		// The registry is wrong, and what is there may be anybody's.
+		return false, e, store.Errorf(store.Precondition, "at the registration URI of client %q there is another client", c.ID)
+	}
+	token := c.Token
+	if e.Token != "" {
+		token = e.Token
+	}
+	if found.Token != "" && found.Token != token {
+		e.Token = found.Token
+	}
+	return true, e, nil
+}
+
+// refusal returns the error of an answer that is no success.
+func (t *Target) refusal(r httpcall.Request, a *httpcall.Response, c Client) error {
+	if a.OK() {
+		return httpcall.Unusable(r, a, "status %d, want 200 with the registration", a.Status)
+	}
+	err := httpcall.StatusError(r, a)
+	switch {
+	case absent(a):
+		return store.Errorf(store.Unauthenticated, "client %q: %w, and no DELETE of ours is on record: its registration access token is bad, or somebody else removed it; correct its registration, or take it off", c.ID, err)
+	case a.Status == http.StatusForbidden || a.Status == http.StatusMethodNotAllowed:
+		return store.Errorf(store.Forbidden, "client %q: the server does not let it be managed: %w", c.ID, err)
+	}
+	return err
+}
+
+// absent reports whether an answer may mean that a client is gone: 404, 410, or 401
+// by who checks the token (RFC 6750, section 3), not a proxy in front of it.
+func absent(a *httpcall.Response) bool {
+	page := strings.Contains(strings.ToLower(a.Header.Get("Content-Type")), "html") || bytes.HasPrefix(bytes.TrimSpace(a.Body), []byte("<"))
+	switch a.Status {
+	case http.StatusNotFound, http.StatusGone:
+		return !page
+	case http.StatusUnauthorized:
+		var said struct {
+			Error string `json:"error"`
+		}
+		challenge := strings.HasPrefix(strings.ToLower(a.Header.Get("WWW-Authenticate")), "bearer")
+		return !page && (challenge || json.Unmarshal(a.Body, &said) == nil && said.Error != "")
+	}
+	return false
+}
+
+// bearer returns the headers of a request about a client.
+func bearer(c Client, e Entry) http.Header {
+	token := c.Token
+	if e.Token != "" {
+		token = e.Token
+	}
+	return http.Header{"Authorization": {"Bearer " + token}}
+}

@@ -1,0 +1,63 @@
+package oauthtarget
+
+import (
+	"context"
+	"hash/fnv"
+	"sync"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+// each calls fn for clients, several at a time, and returns how often it said yes.
+// After an error it begins nothing more, and waits for what is under way. It
+// reports the error of an answer that was lost before any other.
+func (t *Target) each(ctx context.Context, clients []Client, fn func(context.Context, Client) (bool, error)) (int64, error) {
+	var (
+		wg   sync.WaitGroup
+		mu   sync.Mutex
+		n    int64
+		next int
+		fail error
+	)
+	take := func() *Client {
+		mu.Lock()
+		defer mu.Unlock()
+		if fail != nil || next == len(clients) {
+			return nil
+		}
+		next++
+		return &clients[next-1]
+	}
+	for range min(t.cfg.Parallel, len(clients)) {
+		wg.Go(func() {
+			for c := take(); c != nil; c = take() {
+				yes, err := t.locked(ctx, *c, fn)
+				mu.Lock()
+				if yes {
+					n++
+				}
+				if err != nil && (fail == nil || store.CodeOf(fail) != store.Internal) {
+					fail = err
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return n, fail
+}
+
+// locked calls fn while nobody else deals with the same client: a token may be
+// replaced by each call, and what a DELETE did is to be known before the next.
+func (t *Target) locked(ctx context.Context, c Client, fn func(context.Context, Client) (bool, error)) (bool, error) {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(c.URI))
+	lock := t.locks[h.Sum32()%uint32(len(t.locks))]
+	select {
+	case lock <- struct{}{}:
+		defer func() { <-lock }()
+		return fn(ctx, c)
+	case <-ctx.Done():
+		return false, store.Errorf(store.Unavailable, "waiting for another call about client %q: %v", c.ID, ctx.Err())
+	}
+}

@@ -1,0 +1,45 @@
+package oauthtarget
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+)
+
+// State is what the journal says of a client.
+type State string
+
+// The states.
+const (
+	// Untouched: no DELETE was sent, or one that is known to have done nothing.
+	Untouched State = ""
+	// Sent: a DELETE was sent, or was about to be, with a token that had proved
+	// good.
+	Sent State = "sent"
+	// Gone: after a DELETE of ours the server said that the client is gone.
+	Gone State = "gone"
+)
+
+// Entry is what the journal has of one client.
+type Entry struct {
+	// Key is [Key] of the registration URI: the journal names nobody.
+	Key   string `json:"key"`
+	State State  `json:"state,omitempty"`
+	// Token replaces the registry's; "" when the server never gave another. It is
+	// a secret.
+	Token string `json:"token,omitempty"`
+}
+
+// Key returns the name of a client in the journal.
+func Key(uri string) string {
+	sum := sha256.Sum256([]byte(uri))
+	return hex.EncodeToString(sum[:])
+}
+
+// Journal remembers what was sent, across crashes. It is safe for concurrent use.
+type Journal interface {
+	// Entry returns the newest entry of a key, or one that has only the key.
+	Entry(key string) Entry
+	// Record replaces the entry of its key. When it returns nil it is durable;
+	// after an error it may or may not be.
+	Record(e Entry) error
+}

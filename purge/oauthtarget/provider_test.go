@@ -1,0 +1,226 @@
+package oauthtarget_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/purge/httpcall"
+	"github.com/tenantpurge/purger/purge/oauthtarget"
+	"github.com/tenantpurge/purger/purge/targettest"
+	"github.com/tenantpurge/purger/store"
+)
+
+// registry knows what was registered in a test.
+type registry struct {
+	mu      sync.Mutex
+	clients map[string][]oauthtarget.Client
+}
+
+func (r *registry) Clients(_ context.Context, tenantID string) ([]oauthtarget.Client, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]oauthtarget.Client(nil), r.clients[tenantID]...), nil
+}
+
+func (r *registry) put(tenantID string, c oauthtarget.Client) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.clients == nil {
+		r.clients = map[string][]oauthtarget.Client{}
+	}
+	r.clients[tenantID] = append(r.clients[tenantID], c)
+}
+
+// realm is a part of a running oidc-provider that is a test's own.
+type realm struct {
+	registry
+	url, name, journal string
+}
+
+func newRealm(t testing.TB, url string) *realm {
+	return &realm{
+		url: url, name: t.Name() + time.Now().Format(time.RFC3339Nano),
+		journal: filepath.Join(t.TempDir(), "oauth.journal"),
+	}
+}
+
+func (r *realm) target(t testing.TB, opt oauthtarget.Options) *oauthtarget.Target {
+	t.Helper()
+	opt.Registry = r
+	target, err := oauthtarget.New(oauthtarget.Config{Name: "login", BaseURL: r.url, Journal: r.journal}, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = target.Close() })
+	return target
+}
+
+func (r *realm) do(method, path string, body any) ([]byte, error) {
+	b, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(context.Background(), method, r.url+path, bytes.NewReader(b))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer initial")
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := new(http.Client).Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode >= 300 {
+		err = fmt.Errorf("status %d: %s", resp.StatusCode, answer)
+	}
+	return answer, err
+}
+
+// add registers clients, as RFC 7591 has it.
+func (r *realm) add(tenant string, _ store.Kind, n int) error {
+	var g errgroup.Group
+	g.SetLimit(4)
+	for range n {
+		g.Go(func() error {
+			b, err := r.do(http.MethodPost, "/reg", map[string]any{
+				"redirect_uris": []string{"https://app.example.com/cb"}, "tenant": tenant, "realm": r.name,
+			})
+			var c struct {
+				ID    string `json:"client_id"`
+				URI   string `json:"registration_client_uri"`
+				Token string `json:"registration_access_token"`
+			}
+			if err = errors.Join(err, json.Unmarshal(b, &c)); err == nil {
+				r.put(tenant, oauthtarget.Client{ID: c.ID, URI: c.URI, Token: c.Token})
+			}
+			return err
+		})
+	}
+	return g.Wait()
+}
+
+func (r *realm) left(tenant string, _ store.Kind) (int64, error) {
+	b, err := r.do(http.MethodGet, "/test/left?"+url.Values{"realm": {r.name}, "tenant": {tenant}}.Encode(), nil)
+	if err != nil {
+		return 0, err
+	}
+	var n int64
+	return n, json.Unmarshal(b, &n)
+}
+
+func TestConformance(t *testing.T) {
+	server := targettest.StartNode(t, "OIDC_MODULES")
+	targettest.Run(t, targettest.Harness{Many: 100, New: func(t *testing.T) targettest.System {
+		r := newRealm(t, server)
+		return targettest.System{
+			Target: r.target(t, oauthtarget.Options{}), Add: r.add, Left: r.left,
+			Break: func() {
+				if _, err := r.do(http.MethodPost, "/test/break?realm="+url.QueryEscape(r.name), nil); err != nil {
+					t.Fatal(err)
+				}
+			},
+		}
+	}})
+}
+
+func clients(limit int) purge.Request {
+	return purge.Request{TenantID: "acme", Kind: store.KindOAuthClient, Limit: limit}
+}
+
+// cut loses the answers to DELETE, from the n-th on, after the server has carried
+// it out.
+type cut struct{ from, seen atomic.Int64 }
+
+func (c *cut) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil || req.Method != http.MethodDelete || c.seen.Add(1) < c.from.Load() {
+		return resp, err
+	}
+	_ = resp.Body.Close()
+	return nil, errors.New("the connection was cut")
+}
+
+func TestPurge_G5_ALostAnswerIsResumedFromTheJournal(t *testing.T) {
+	r := newRealm(t, targettest.StartNode(t, "OIDC_MODULES"))
+	if err := errors.Join(r.add("acme", "", 20), r.add("globex", "", 3)); err != nil {
+		t.Fatal(err)
+	}
+	lossy := &cut{}
+	lossy.from.Store(5)
+	first := r.target(t, oauthtarget.Options{HTTP: httpcall.Options{Transport: lossy}})
+	did, err := first.Purge(t.Context(), clients(20))
+	left, _ := r.left("acme", "")
+	if store.CodeOf(err) != store.Internal || did.Deleted != 4 || left >= 16 {
+		t.Fatalf("a purge whose answers were lost from the fifth on = %+v, %v with %d left", did, err, left)
+	}
+	// The process ends; another one has the file alone.
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	second := r.target(t, oauthtarget.Options{})
+	if n, err := second.Count(t.Context(), "acme", store.KindOAuthClient); err != nil || n != left {
+		t.Errorf("Count after the restart = %d, %v, want %d", n, err, left)
+	}
+	again := clients(20)
+	again.Resumed = true
+	did, err = second.Purge(t.Context(), again)
+	if err != nil || did.Deleted != left || did.More {
+		t.Errorf("resumed = %+v, %v: want the %d that were left", did, err, left)
+	}
+	n, err := second.Count(t.Context(), "acme", store.KindOAuthClient)
+	if bystander, _ := r.left("globex", ""); n != 0 || err != nil || bystander != 3 {
+		t.Errorf("in the end Count = %d, %v, and the neighbour has %d of 3", n, err, bystander)
+	}
+}
+
+func TestPurge_G6_ABadTokenIsNeverTakenForGone(t *testing.T) {
+	r := newRealm(t, targettest.StartNode(t, "OIDC_MODULES"))
+	if err := r.add("acme", "", 3); err != nil {
+		t.Fatal(err)
+	}
+	revoked := r.clients["acme"][1]
+	if _, err := r.do(http.MethodPost, "/test/revoke?client="+revoked.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	target := r.target(t, oauthtarget.Options{})
+	for range 3 {
+		did, err := target.Purge(t.Context(), clients(10))
+		if store.CodeOf(err) != store.Unauthenticated || purge.IsPermanent(err) || !strings.Contains(fmt.Sprint(err), revoked.ID) || strings.Contains(fmt.Sprint(err), revoked.Token) {
+			t.Errorf("Purge = %+v, %v, want unauthenticated, with the client's id and without its token", did, err)
+		}
+		if n, err := target.Count(t.Context(), "acme", store.KindOAuthClient); err == nil {
+			t.Errorf("Count = %d without an error", n)
+		}
+	}
+	if left, _ := r.left("acme", ""); left != 1 {
+		t.Errorf("%d are left, want the one with the bad token", left)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	r := newRealm(t, targettest.StartNode(t, "OIDC_MODULES"))
+	if err := r.target(t, oauthtarget.Options{}).Check(t.Context()); err != nil {
+		t.Errorf("Check of a server that is there: %v", err)
+	}
+	r = &realm{url: "http://127.0.0.1:1", journal: filepath.Join(t.TempDir(), "j")}
+	if err := r.target(t, oauthtarget.Options{}).Check(t.Context()); store.CodeOf(err) != store.Unavailable {
+		t.Errorf("Check of nobody: %v", err)
+	}
+}

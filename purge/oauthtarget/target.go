@@ -1,0 +1,217 @@
+package oauthtarget
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/purge/httpcall"
+	"github.com/tenantpurge/purger/store"
+)
+
+// DefaultParallel is that of a zero field.
+const DefaultParallel = 8
+
+// Config says where clients are registered. The tags are the keys of the
+// configuration file.
+type Config struct {
+	// Name is that of the target; see [purge.Target].
+	Name string `yaml:"name"`
+	// BaseURL and Hosts are where registration URIs may be: one target serves
+	// several authorization servers. One of them is needed.
+	BaseURL string   `yaml:"baseUrl"`
+	Hosts   []string `yaml:"hosts"`
+	// Insecure allows http:// to other machines.
+	Insecure bool `yaml:"insecure"`
+	// CA, Cert and Key are PEM: whom to trust, and the client's own certificate.
+	CA   string `yaml:"ca"`
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+	// Headers are sent with every call.
+	Headers map[string]string `yaml:"headers"`
+	// Timeout bounds each HTTP call; 0 is 30 s. A step makes many of them.
+	Timeout time.Duration `yaml:"timeout"`
+	// MaxBody is the largest answer in bytes; 0 is 8 MiB.
+	MaxBody int64 `yaml:"maxBody"`
+	// Clients is the text of a registry, see [ParseClients]; "" takes the one of
+	// the options. It holds secrets.
+	Clients string `yaml:"clients"`
+	// Journal is the path of the journal, in the data directory; "" takes the one
+	// of the options. No two targets share one.
+	Journal string `yaml:"journal"`
+	// Parallel is how many clients of one step are dealt with at a time, up to 256;
+	// 0 is DefaultParallel.
+	Parallel int `yaml:"parallel"`
+}
+
+// Options are what does not come from a configuration.
+type Options struct {
+	// Registry is used without Config.Clients.
+	Registry Registry
+	// Journal is used without Config.Journal. It is not closed.
+	Journal Journal
+	// Logger is told of what is no error and yet worth knowing; nil is silent.
+	Logger *zap.Logger
+	// HTTP are the hooks of the client.
+	HTTP httpcall.Options
+}
+
+// Target is a [purge.Target] and [purge.Checker]. It is safe for concurrent use.
+type Target struct {
+	cfg      Config
+	http     *httpcall.Client
+	log      *zap.Logger
+	registry Registry
+	journal  Journal
+	own      *FileJournal // the journal, if it is to be closed
+	locks    [64]chan struct{}
+}
+
+var (
+	_ purge.Target  = (*Target)(nil)
+	_ purge.Checker = (*Target)(nil)
+)
+
+// New returns a target, or a [store.Invalid] error that names the field. It opens
+// the journal and calls nobody.
+func New(cfg Config, opt Options) (*Target, error) {
+	bad := func(field, format string, args ...any) error {
+		return store.Errorf(store.Invalid, field+": "+format, args...).At(field)
+	}
+	if err := store.CheckID("name", cfg.Name); err != nil {
+		return nil, err
+	}
+	if cfg.Parallel == 0 {
+		cfg.Parallel = DefaultParallel
+	}
+	switch {
+	case cfg.Name == "store":
+		return nil, bad("name", `"store" is the store's own`)
+	case cfg.Parallel < 1 || cfg.Parallel > 256:
+		return nil, bad("parallel", "%d; want 1 to 256", cfg.Parallel)
+	case (cfg.Clients == "") == (opt.Registry == nil):
+		return nil, bad("clients", "want the lines of a registry, or the directory")
+	case (cfg.Journal == "") == (opt.Journal == nil):
+		return nil, bad("journal", "want the path of a file in the data directory")
+	}
+	t := &Target{cfg: cfg, registry: opt.Registry, journal: opt.Journal, log: opt.Logger}
+	var err error
+	if t.http, err = httpcall.New(httpcall.Config{
+		BaseURL: cfg.BaseURL, Hosts: cfg.Hosts, Insecure: cfg.Insecure, CA: cfg.CA, Cert: cfg.Cert, Key: cfg.Key,
+		Header: cfg.Headers, Timeout: cfg.Timeout, MaxBody: cfg.MaxBody, Conns: max(cfg.Parallel, httpcall.DefaultConns),
+	}, opt.HTTP); err != nil {
+		return nil, err
+	}
+	if cfg.Clients != "" {
+		if t.registry, err = ParseClients(cfg.Clients); err != nil {
+			return nil, err
+		}
+	}
+	t.cfg.Clients = ""
+	if cfg.Journal != "" {
+		if t.own, err = OpenJournal(cfg.Journal); err != nil {
+			return nil, err
+		}
+		t.journal = t.own
+	}
+	if t.log == nil {
+		t.log = zap.NewNop()
+	}
+	for i := range t.locks {
+		t.locks[i] = make(chan struct{}, 1)
+	}
+	return t, nil
+}
+
+// Close closes the journal and idle connections.
+func (t *Target) Close() error {
+	err := t.http.Close()
+	if t.own != nil {
+		err = errors.Join(err, t.own.Close())
+	}
+	return err
+}
+
+// Name implements [purge.Target].
+func (t *Target) Name() string { return t.cfg.Name }
+
+// Kinds implements [purge.Target].
+func (t *Target) Kinds() []store.Kind { return []store.Kind{store.KindOAuthClient} }
+
+// Count implements [purge.Target]: it looks at every client of the registry.
+func (t *Target) Count(ctx context.Context, tenantID string, kind store.Kind) (int64, error) {
+	clients, err := t.clients(ctx, tenantID, kind)
+	if err != nil {
+		return 0, err
+	}
+	return t.each(ctx, clients, t.look)
+}
+
+// Purge implements [purge.Target]. Clients that are gone by the journal are passed
+// over; Count looks at them again, and says so in the journal if one is back.
+func (t *Target) Purge(ctx context.Context, r purge.Request) (purge.Removed, error) {
+	clients, err := t.clients(ctx, r.TenantID, r.Kind)
+	if err != nil {
+		return purge.Removed{}, err
+	}
+	var pending []Client
+	for _, c := range clients {
+		if t.journal.Entry(Key(c.URI)).State != Gone {
+			pending = append(pending, c)
+		}
+	}
+	more := len(pending) > r.Limit
+	n, err := t.each(ctx, pending[:min(r.Limit, len(pending))], t.remove)
+	return purge.Removed{Deleted: n, More: more || err != nil}, err
+}
+
+// clients returns those of a tenant, each once.
+func (t *Target) clients(ctx context.Context, tenantID string, kind store.Kind) ([]Client, error) {
+	if kind != store.KindOAuthClient {
+		return nil, nil
+	}
+	list, err := t.registry.Clients(ctx, tenantID)
+	if err != nil {
+		return nil, err
+	}
+	var clients []Client
+	seen := map[string]bool{}
+	for _, c := range list {
+		if !seen[c.URI] {
+			clients = append(clients, c)
+		}
+		seen[c.URI] = true
+	}
+	return clients, nil
+}
+
+// Check implements [purge.Checker]: the hosts answer. That the tokens are good
+// shows when the clients of a tenant are counted.
+func (t *Target) Check(ctx context.Context) error {
+	hosts := t.cfg.Hosts
+	if t.cfg.BaseURL != "" {
+		hosts = append([]string{t.cfg.BaseURL}, hosts...)
+	}
+	for _, host := range hosts {
+		u, err := url.Parse(host)
+		if err != nil || u.Host == "" {
+			u = &url.URL{Scheme: "https", Host: host}
+		}
+		a, err := t.http.Do(ctx, httpcall.Request{Method: http.MethodGet, URL: u.String()})
+		var e *httpcall.Error
+		switch {
+		case err == nil && a.Status < 500:
+		case err == nil:
+			return httpcall.StatusError(httpcall.Request{Method: http.MethodGet}, a)
+		case errors.As(err, &e) && e.Status >= 300 && e.Status < 400: // to a page for people
+		default:
+			return err
+		}
+	}
+	return nil
+}
