@@ -1,0 +1,123 @@
+package postgrestarget
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+// catalogAge is how long what is known of the tables is trusted. A ledger that
+// is created, or an index, is noticed after that.
+const catalogAge = time.Minute
+
+// catalog remembers what the tables are like.
+type catalog struct {
+	mu     sync.Mutex
+	known  *schema
+	loaded time.Time
+}
+
+// schema is what the database has of what is configured.
+type schema struct {
+	sources map[store.Kind]*source
+	ledger  string // quoted; "" when there is none
+}
+
+// source is where the resources of one kind are. Either table or own is set, or
+// err, which tells why there is neither.
+type source struct {
+	table *table
+	own   *own
+	err   error
+}
+
+// table is a table as the catalog describes it, its names quoted.
+type table struct {
+	oid    uint32
+	name   string // with its schema
+	tenant string
+	num    int16 // of the tenant column
+	typ    columnType
+	// whole: a row's ctid names it. It does not where a table has partitions or
+	// children.
+	whole bool
+	key   []keyColumn
+	// ordered: an index begins with the tenant column and goes on with the key.
+	ordered bool
+}
+
+// keyColumn is a part of the key.
+type keyColumn struct{ name, typ string }
+
+// own are statements of the operator's, as PostgreSQL understands them.
+type own struct {
+	count, remove      string
+	countType, delType columnType
+	limited            bool // delete has $2
+}
+
+// forget makes the next use look again.
+func (c *catalog) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.known = nil
+}
+
+// schema returns what the tables are like, as of a minute ago at most. An error
+// is about the connection; what is wrong with one kind is in its source.
+func (t *Target) schema(ctx context.Context) (*schema, error) {
+	c := &t.catalog
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.known != nil && time.Since(c.loaded) < catalogAge {
+		return c.known, nil
+	}
+	s, err := t.load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// What is wrong may be mended at any time.
+	if c.known = s; slices.ContainsFunc(t.kinds, func(k store.Kind) bool { return s.sources[k].err != nil }) {
+		c.known = nil
+	}
+	c.loaded = time.Now()
+	return s, nil
+}
+
+func (t *Target) load(ctx context.Context) (*schema, error) {
+	conn, err := t.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Release()
+	ctx, cancel := t.bounded(ctx)
+	defer cancel()
+	s := &schema{sources: map[store.Kind]*source{}}
+	if s.ledger, err = t.findLedger(ctx, conn.Conn()); err != nil {
+		return nil, refused("look for the ledger", err)
+	}
+	for _, kind := range t.kinds {
+		src := &source{}
+		if k := t.cfg.Kinds[kind]; k.Table != "" {
+			src.table, src.err = describeTable(ctx, conn.Conn(), k)
+		} else {
+			src.own, src.err = describeOwn(ctx, conn.Conn(), k)
+		}
+		if src.err != nil && asPgError(src.err) == nil && store.CodeOf(src.err) == store.Internal {
+			return nil, refused("look at the tables", src.err)
+		}
+		if src.err != nil {
+			src.err = refused("look at "+string(kind), src.err)
+		}
+		s.sources[kind] = src
+	}
+	return s, nil
+}
+
+// noSuch says that something configured is not there. An operator may mend it.
+func noSuch(format string, args ...any) error {
+	return store.Errorf(store.Precondition, format, args...)
+}

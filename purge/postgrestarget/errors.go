@@ -1,0 +1,136 @@
+package postgrestarget
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+// asPgError returns the error of the server in err's chain, nil if there is
+// none.
+func asPgError(err error) *pgconn.PgError {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg
+	}
+	return nil
+}
+
+// refused returns nil for nil, and turns an error that is known to have had no effect into one with a
+// code. Its text says what PostgreSQL said, but not the detail, which quotes
+// values of rows. The chain ends here: a time-out that had no effect must not be
+// taken for a lost answer.
+func refused(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var coded *store.Error
+	if errors.As(err, &coded) {
+		return err
+	}
+	pg := asPgError(err)
+	if pg == nil {
+		return store.Errorf(store.Unavailable, "%s: %s", doing, plain(err))
+	}
+	return store.Errorf(codeOf(pg.Code), "%s: %s", doing, describe(pg))
+}
+
+// describe returns what the server said, in one line and without values.
+func describe(pg *pgconn.PgError) string {
+	text := pg.Message
+	if pg.ConstraintName != "" && !strings.Contains(text, pg.ConstraintName) {
+		text += fmt.Sprintf(" (constraint %q of %q)", pg.ConstraintName, pg.TableName)
+	}
+	switch pg.Code {
+	case codeInsufficientPrivilege:
+		if strings.Contains(text, "row-level security") {
+			text += "; rows that a policy hides cannot be told from rows that are gone: give the role BYPASSRLS"
+		}
+	case codeLockNotAvailable:
+		text += "; the application holds a lock on these rows"
+	}
+	return fmt.Sprintf("%s (SQLSTATE %s)", text, pg.Code)
+}
+
+// plain returns the text of an error that is not the server's. That of a failed
+// connection names host, role and database, never the password.
+func plain(err error) string {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return "no answer in time"
+	case errors.Is(err, context.Canceled):
+		return "cancelled"
+	}
+	return err.Error()
+}
+
+// The states that are told apart.
+const (
+	codeInsufficientPrivilege = "42501"
+	codeUndefinedTable        = "42P01"
+	codeUndefinedColumn       = "42703"
+	codeInvalidSchema         = "3F000"
+	codeLockNotAvailable      = "55P03"
+	codePlanChanged           = "0A000" // "cached plan must not change result type"
+)
+
+// codeOf maps an SQLSTATE. [store.Internal] is not among the answers: it would
+// say that rows may have been removed.
+func codeOf(state string) store.Code {
+	switch state {
+	case codeInsufficientPrivilege:
+		return store.Forbidden
+	case codeLockNotAvailable, "25006", "25P03", codePlanChanged:
+		return store.Unavailable
+	}
+	switch state[:min(len(state), 2)] {
+	case "08", "40", "53", "57", "58", "XX":
+		return store.Unavailable
+	case "28":
+		return store.Unauthenticated
+	}
+	return store.Precondition
+}
+
+// schemaChanged reports whether an error hints that what is known of the tables
+// is out of date.
+func schemaChanged(err error) bool {
+	pg := asPgError(err)
+	if pg == nil {
+		return false
+	}
+	switch pg.Code {
+	case codeUndefinedTable, codeUndefinedColumn, codeInvalidSchema, codePlanChanged, codeInsufficientPrivilege:
+		return true
+	}
+	return false
+}
+
+// aboutRows reports whether the server refused because of what one tenant's
+// rows are like: locked, referenced, too many. Then the others may fare better
+// alone.
+func aboutRows(err error) bool {
+	pg := asPgError(err)
+	if pg == nil || severity(pg) != "ERROR" {
+		return false
+	}
+	switch pg.Code[:min(len(pg.Code), 2)] {
+	case "42", "3F", "28", "53", "58", "0A":
+		return false
+	}
+	return pg.Code != "25006"
+}
+
+// severity returns ERROR when the transaction alone was ended, and FATAL or
+// PANIC when the connection was.
+func severity(pg *pgconn.PgError) string {
+	if pg.SeverityUnlocalized != "" {
+		return pg.SeverityUnlocalized
+	}
+	return pg.Severity
+}

@@ -1,0 +1,198 @@
+package postgrestarget
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+// LedgerSQL returns the statements with which [Target.Init] creates a ledger,
+// for an administrator who does it by hand. name is as in [Config.Ledger]; role
+// is granted what purger needs of it, none for "".
+func LedgerSQL(name, role string) (string, error) {
+	if name == "" {
+		name = defaultLedger
+	}
+	parts, err := parseName(name)
+	if err != nil {
+		return "", store.Errorf(store.Invalid, "ledger %q: %w", name, err).At("ledger")
+	}
+	sql := fmt.Sprintf(`CREATE TABLE IF NOT EXISTS %s (
+  target text NOT NULL,
+  tenant_id text COLLATE "C" NOT NULL,
+  kind text NOT NULL,
+  deleted bigint NOT NULL, -- by all steps so far
+  batch uuid NOT NULL, -- the last step
+  batch_deleted bigint NOT NULL, -- by the last step
+  updated_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (tenant_id, kind, target)
+);
+`, parts.Sanitize())
+	if role != "" {
+		sql += fmt.Sprintf("GRANT SELECT, INSERT, UPDATE ON %s TO %s;\n", parts.Sanitize(), quote(role))
+	}
+	return sql, nil
+}
+
+// ledgerLock keeps two from creating the ledger at the same time, which IF NOT
+// EXISTS does not.
+const ledgerLock = 0x70757267 // "purg"
+
+// Init implements [purge.Initializer]: it creates the ledger. That takes the
+// right to create tables, which purger should not keep: an administrator may run
+// [LedgerSQL] in its place.
+func (t *Target) Init(ctx context.Context) error {
+	sql, err := LedgerSQL(t.cfg.Ledger, "")
+	if err != nil {
+		return err
+	}
+	conn, err := t.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	defer t.catalog.forget()
+	ctx, cancel := t.bounded(ctx)
+	defer cancel()
+	if ledger, err := t.findLedger(ctx, conn.Conn()); err != nil || ledger != "" {
+		return refused("look for the ledger", err)
+	}
+	err = pgx.BeginFunc(ctx, conn.Conn(), func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "SELECT pg_catalog.pg_advisory_xact_lock($1)", int64(ledgerLock)); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, sql)
+		return err
+	})
+	if pg := asPgError(err); pg != nil && pg.Code == codeInsufficientPrivilege {
+		return store.Errorf(store.Forbidden, "create the ledger: %s; the owner of the schema may run:\n%s", describe(pg), sql)
+	}
+	return refused("create the ledger", err)
+}
+
+// findLedger returns the quoted name of the ledger, "" when there is none that
+// the role may write to.
+func (t *Target) findLedger(ctx context.Context, conn *pgx.Conn) (string, error) {
+	name, err := parseName(t.cfg.Ledger)
+	if err != nil {
+		return "", err
+	}
+	var schemaName, tableName string
+	err = conn.QueryRow(ctx, `
+SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid = pg_catalog.to_regclass($1) AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
+  AND pg_catalog.has_table_privilege(c.oid, 'INSERT') AND pg_catalog.has_table_privilege(c.oid, 'UPDATE')`,
+		name.Sanitize()).Scan(&schemaName, &tableName)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", nil
+	}
+	return pgx.Identifier{schemaName, tableName}.Sanitize(), err
+}
+
+// noteSQL adds to the ledger what a query yields: target, tenant, kind, how many
+// rows, the batch, and how many rows again.
+func noteSQL(ledger, query string) string {
+	return fmt.Sprintf(`INSERT INTO %s AS l (target, tenant_id, kind, deleted, batch, batch_deleted)
+%s
+ON CONFLICT (tenant_id, kind, target) DO UPDATE SET deleted = l.deleted + excluded.deleted,
+ batch = excluded.batch, batch_deleted = excluded.batch_deleted, updated_at = excluded.updated_at`, ledger, query)
+}
+
+// batch is what one transaction removes.
+type batch struct {
+	id     uuid.UUID
+	ledger string // quoted; "" when there is none
+	// apart: the statement does not write to the ledger by itself.
+	apart bool
+	// What it removed, known before COMMIT: how many rows, and of which tenant
+	// and kind some of them were.
+	deleted int64
+	kind    store.Kind
+	tenant  string
+}
+
+// removed notes that a statement of the batch has removed rows.
+func (b *batch) removed(kind store.Kind, tenant string, n int64) {
+	if n != 0 {
+		b.kind, b.tenant = kind, tenant
+		b.deleted += n
+	}
+}
+
+// note returns the arguments with which removal writes to the ledger.
+func (t *Target) note(args []any, kind store.Kind, b batch) []any {
+	if b.ledger == "" {
+		return args
+	}
+	return append(args, t.cfg.Name, string(kind), b.id)
+}
+
+// noteApart writes to the ledger in a statement of its own.
+func (t *Target) noteApart(ctx context.Context, conn *pgx.Conn, b batch) error {
+	_, err := conn.Exec(ctx, noteSQL(b.ledger, "VALUES ($1::text, $2::text, $3::text, $4::bigint, $5::uuid, $4::bigint)"),
+		t.cfg.Name, b.tenant, string(b.kind), b.deleted, b.id)
+	return err
+}
+
+// errUnknown says that nobody can tell what became of a COMMIT.
+var errUnknown = errors.New("the answer to COMMIT was lost")
+
+// How long the ledger is asked, and how often.
+const (
+	inquiry      = 20 * time.Second
+	inquiryPause = 100 * time.Millisecond
+	inquiryMax   = 2 * time.Second
+)
+
+// committed finds out whether a batch was committed whose COMMIT was sent. The
+// transaction of the batch holds its row in the ledger for as long as it may
+// still be committed, and the question waits for that.
+func (t *Target) committed(ctx context.Context, b batch) (bool, error) {
+	if b.ledger == "" {
+		return false, errUnknown
+	}
+	ctx, cancel := context.WithTimeout(ctx, inquiry)
+	defer cancel()
+	for pause := inquiryPause; ; pause = min(2*pause, inquiryMax) {
+		found, err := t.askLedger(ctx, b)
+		if err == nil {
+			return found, nil
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return false, fmt.Errorf("%w, and the ledger cannot be asked: %s", errUnknown, plain(err))
+		}
+	}
+}
+
+// askLedger reads the last batch of a tenant and kind. A plain SELECT would not
+// see, and not wait for, a row that is being inserted; an INSERT does. It is
+// rolled back.
+func (t *Target) askLedger(ctx context.Context, b batch) (bool, error) {
+	conn, err := t.pool.Acquire(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer conn.Release()
+	defer rollback(conn)
+	ctx, cancel := t.bounded(ctx)
+	defer cancel()
+	queue := &pgx.Batch{}
+	t.begin(queue)
+	var last uuid.UUID
+	queue.Queue(fmt.Sprintf(`INSERT INTO %s AS l (target, tenant_id, kind, deleted, batch, batch_deleted)
+VALUES ($1, $2, $3, 0, $4::uuid, 0)
+ON CONFLICT (tenant_id, kind, target) DO UPDATE SET deleted = l.deleted RETURNING l.batch`, b.ledger),
+		t.cfg.Name, b.tenant, string(b.kind), uuid.Nil).QueryRow(func(row pgx.Row) error { return row.Scan(&last) })
+	err = conn.SendBatch(ctx, queue).Close()
+	return last == b.id, err
+}

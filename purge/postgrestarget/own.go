@@ -1,0 +1,130 @@
+package postgrestarget
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/store"
+)
+
+// describeOwn lets PostgreSQL parse the operator's statements, and checks what
+// they take and return. Nothing is run.
+func describeOwn(ctx context.Context, conn *pgx.Conn, k Kind) (*own, error) {
+	o := &own{count: k.Count, remove: k.Delete}
+	count, err := describeStatement(ctx, conn, k.Count)
+	if err != nil {
+		return nil, err
+	}
+	if o.countType, err = tenantOf("count", count); err != nil {
+		return nil, err
+	}
+	if !oneNumber(count.Fields) {
+		return nil, store.Errorf(store.Invalid, "count: want a statement that returns one column, a number")
+	}
+	remove, err := describeStatement(ctx, conn, k.Delete)
+	if err != nil {
+		return nil, err
+	}
+	if o.delType, err = tenantOf("delete", remove); err != nil {
+		return nil, err
+	}
+	o.limited = len(remove.ParamOIDs) > 1
+	return o, nil
+}
+
+// describeStatement parses a statement under no name, and keeps none.
+func describeStatement(ctx context.Context, conn *pgx.Conn, sql string) (*pgconn.StatementDescription, error) {
+	return conn.PgConn().Prepare(ctx, "", sql, nil)
+}
+
+// tenantOf returns the type of $1.
+func tenantOf(which string, d *pgconn.StatementDescription) (columnType, error) {
+	if len(d.ParamOIDs) == 0 {
+		return columnType{}, store.Errorf(store.Invalid, "%s: PostgreSQL finds no $1 in it", which)
+	}
+	typ, ok := typeOf(d.ParamOIDs[0])
+	if !ok {
+		return columnType{}, store.Errorf(store.Invalid,
+			"%s: PostgreSQL gives $1 a type that no tenant's id has; want text, varchar, uuid or an integer, as in $1::text", which)
+	}
+	return typ, nil
+}
+
+func oneNumber(fields []pgconn.FieldDescription) bool {
+	if len(fields) != 1 {
+		return false
+	}
+	switch fields[0].DataTypeOID {
+	case pgtype.Int2OID, pgtype.Int4OID, pgtype.Int8OID:
+		return true
+	}
+	return false
+}
+
+// removeOwn answers a call with the operator's statement.
+func (t *Target) removeOwn(ctx context.Context, conn *pgxpool.Conn, s *schema, o *own, p *removing) {
+	if ctx.Err() != nil || conn.Conn().IsClosed() {
+		p.answer(purge.Removed{}, store.Errorf(store.Unavailable, "delete: not begun: the connection was lost"))
+		return
+	}
+	n, out := t.ownStep(ctx, conn, s, o, p)
+	switch {
+	case out.lost:
+		p.answer(purge.Removed{}, out.err)
+	case out.err != nil:
+		p.answer(purge.Removed{}, refused("delete", out.err))
+	default:
+		p.answer(purge.Removed{Deleted: n, More: o.limited && n >= int64(p.limit)}, nil)
+	}
+}
+
+// ownStep runs the statement in a transaction of its own, and notes in the
+// ledger how many rows it says to have removed.
+func (t *Target) ownStep(ctx context.Context, conn *pgxpool.Conn, s *schema, o *own, p *removing) (int64, outcome) {
+	args := []any{o.delType.value(p.tenant)}
+	if o.limited {
+		args = append(args, p.limit)
+	}
+	b := batch{id: uuid.New(), ledger: s.ledger, apart: true}
+	out := t.transact(ctx, conn, &b, step{o.remove, args, func(rows pgx.Rows) error {
+		n, err := affected(rows)
+		b.removed(p.kind, p.tenant, n)
+		return err
+	}})
+	return b.deleted, out
+}
+
+// errNoNumber refuses a statement that does not tell what it did.
+var errNoNumber = store.Errorf(store.Precondition, "the statement returned no number of removed rows; want one row with one number, 0 or more")
+
+// affected returns how many rows a statement says to have removed.
+func affected(rows pgx.Rows) (int64, error) {
+	var n *int64
+	seen := 0
+	number := oneNumber(rows.FieldDescriptions())
+	for rows.Next() {
+		if seen++; seen > 1 || !number {
+			continue
+		}
+		if err := rows.Scan(&n); err != nil {
+			return 0, err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return 0, err
+	}
+	tag := rows.CommandTag()
+	switch {
+	case !tag.Select():
+		return tag.RowsAffected(), nil
+	case seen != 1 || n == nil || *n < 0:
+		return 0, errNoNumber
+	}
+	return *n, nil
+}

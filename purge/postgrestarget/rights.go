@@ -1,0 +1,123 @@
+package postgrestarget
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/tenantpurge/purger/purge"
+)
+
+// few is how many names a finding lists.
+const few = 5
+
+// role looks at what the role may do beside a purge.
+func (d *diagnosis) role(ctx context.Context) error {
+	var attributes, schemas, others []string
+	var version int
+	var database bool
+	err := d.conn.QueryRow(ctx, `
+SELECT r.rolname, r.rolsuper, pg_catalog.current_setting('server_version_num')::int,
+       array_remove(ARRAY[CASE WHEN r.rolcreaterole THEN 'CREATEROLE' END, CASE WHEN r.rolcreatedb THEN 'CREATEDB' END,
+                          CASE WHEN r.rolreplication THEN 'REPLICATION' END], NULL),
+       pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'),
+       array(SELECT pg_catalog.quote_ident(n.nspname) FROM pg_catalog.pg_namespace n
+             WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+               AND pg_catalog.has_schema_privilege(n.oid, 'CREATE') ORDER BY 1)
+FROM pg_catalog.pg_roles r WHERE r.rolname = current_user`).Scan(&d.user, &d.super, &version, &attributes, &database, &schemas)
+	if err != nil {
+		return err
+	}
+	if version < 130000 {
+		d.add(purge.SeverityWarning, "server", "", "PostgreSQL %d is older than what this was tried with, 13 and newer", version/10000)
+	}
+	if d.super {
+		d.add(purge.SeverityWarning, "role "+d.user, "a role of its own, with SELECT and DELETE on the tables it purges",
+			"it is a superuser and may do anything to everything")
+		return nil
+	}
+	if len(attributes) > 0 {
+		d.add(purge.SeverityWarning, "role "+d.user, fmt.Sprintf("ALTER ROLE %s NO%s", quote(d.user), strings.Join(attributes, " NO")),
+			"it has %s, which no purge needs", strings.Join(attributes, ", "))
+	}
+	if database {
+		d.add(purge.SeverityWarning, "role "+d.user, "", "it may create schemas in the database (DDL), which no purge needs")
+	}
+	if len(schemas) > 0 {
+		d.add(purge.SeverityWarning, "role "+d.user, fmt.Sprintf("REVOKE CREATE ON SCHEMA %s FROM %s, PUBLIC", strings.Join(schemas, ", "), quote(d.user)),
+			"it may create objects (DDL) in %s, which no purge needs", listed(schemas))
+	}
+	if others, err = d.otherTables(ctx); err != nil {
+		return err
+	}
+	if len(others) > 0 {
+		d.add(purge.SeverityWarning, "role "+d.user, "REVOKE INSERT, UPDATE, DELETE, TRUNCATE on them",
+			"it may change %d tables that it does not purge: %s", len(others), listed(others))
+	}
+	return nil
+}
+
+// otherTables returns the tables beyond those configured that the role may
+// change. With statements of the operator's own it cannot be told which those
+// need.
+func (d *diagnosis) otherTables(ctx context.Context) ([]string, error) {
+	known := []uint32{}
+	for _, src := range d.schema.sources {
+		if src.own != nil {
+			return nil, nil
+		}
+		if src.table != nil {
+			known = append(known, src.table.oid)
+		}
+	}
+	var others []string
+	err := d.conn.QueryRow(ctx, `
+SELECT array(SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
+             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+             WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND c.oid <> ALL ($1::oid[])
+               AND c.oid IS DISTINCT FROM pg_catalog.to_regclass($2)
+               AND NOT EXISTS (SELECT FROM pg_catalog.pg_partition_ancestors(c.oid) a WHERE a.relid = ANY ($1::oid[]))
+               AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+               AND pg_catalog.has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE') ORDER BY 1)`,
+		known, d.ledgerName()).Scan(&others)
+	return others, err
+}
+
+// listed returns the first few names.
+func listed(names []string) string {
+	if len(names) > few {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:few], ", "), len(names)-few)
+	}
+	return strings.Join(names, ", ")
+}
+
+func (d *diagnosis) ledgerName() string {
+	name, err := parseName(d.target.cfg.Ledger)
+	if err != nil {
+		return "" // New has refused it
+	}
+	return name.Sanitize()
+}
+
+// ledger looks at the table that makes counts exact.
+func (d *diagnosis) ledger(ctx context.Context) error {
+	name := d.ledgerName()
+	if d.schema.ledger != "" {
+		return nil
+	}
+	var exists bool
+	if err := d.conn.QueryRow(ctx, "SELECT pg_catalog.to_regclass($1) IS NOT NULL", name).Scan(&exists); err != nil {
+		return err
+	}
+	if exists {
+		d.add(purge.SeverityWarning, name, fmt.Sprintf("GRANT SELECT, INSERT, UPDATE ON %s TO %s", name, quote(d.user)),
+			"the role may not use the ledger: when a connection is lost at COMMIT, counts become a lower bound")
+		return nil
+	}
+	sql, err := LedgerSQL(d.target.cfg.Ledger, d.user)
+	if err != nil {
+		return err
+	}
+	d.add(purge.SeverityWarning, name, sql, "there is no ledger: when a connection is lost at COMMIT, counts become a lower bound")
+	return nil
+}

@@ -1,0 +1,109 @@
+package postgrestarget
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+const (
+	// cancelDelay is how long a connection has to hear that its statement was
+	// cancelled before it is cut.
+	cancelDelay = time.Second
+	// slack is what the server gets beyond its own time-out before it is taken
+	// for hung.
+	slack = 5 * time.Second
+	// idleTimeout ends a transaction at the server whose client has vanished
+	// without a word: its locks must not outlive it.
+	idleTimeout = 30 * time.Second
+)
+
+// acquire returns a connection. Its error has had no effect.
+func (t *Target) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	conn, err := t.pool.Acquire(ctx)
+	if err != nil {
+		return nil, refused("connect", err)
+	}
+	return conn, nil
+}
+
+// bounded returns a context that ends when the server should long have given
+// up by itself.
+func (t *Target) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, t.cfg.StatementTimeout+slack)
+}
+
+const settingsQuery = `SELECT pg_catalog.set_config('statement_timeout', $1, true),
+pg_catalog.set_config('lock_timeout', $2, true),
+pg_catalog.set_config('idle_in_transaction_session_timeout', $3, true),
+pg_catalog.set_config('row_security', 'off', true),
+pg_catalog.set_config('transaction_read_only', $4, true)`
+
+// settings queues what a transaction begins with. They are set in it, not for
+// the session: a pooler may stand between.
+func (t *Target) settings(b *pgx.Batch, readOnly bool) {
+	mode := "off"
+	if readOnly {
+		mode = "on"
+	}
+	b.Queue(settingsQuery, milliseconds(t.cfg.StatementTimeout), milliseconds(t.cfg.LockTimeout), milliseconds(idleTimeout), mode)
+}
+
+func milliseconds(d time.Duration) string { return strconv.FormatInt(max(d.Milliseconds(), 1), 10) }
+
+// begin queues the start of a transaction that writes.
+func (t *Target) begin(b *pgx.Batch) {
+	b.Queue("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+	t.settings(b, false)
+}
+
+// rollback ends a transaction without effect, or else the connection.
+func rollback(conn *pgxpool.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), cancelDelay)
+	defer cancel()
+	if conn.Conn().IsClosed() {
+		return
+	}
+	if _, err := conn.Exec(ctx, "ROLLBACK"); err != nil {
+		_ = conn.Conn().Close(ctx) // the server rolls back
+	}
+}
+
+// Check implements [purge.Checker]: the tables are there, and the role may
+// count and delete in them.
+func (t *Target) Check(ctx context.Context) error {
+	t.catalog.forget()
+	s, err := t.schema(ctx)
+	if err != nil {
+		return err
+	}
+	conn, err := t.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	for _, kind := range t.kinds {
+		src := s.sources[kind]
+		if src.err != nil {
+			return src.err
+		}
+		if src.table == nil {
+			continue
+		}
+		var may bool
+		err := conn.QueryRow(ctx, `SELECT pg_catalog.has_table_privilege($1::oid, 'SELECT') AND pg_catalog.has_table_privilege($1::oid, 'DELETE')`,
+			src.table.oid).Scan(&may)
+		if err != nil {
+			return refused("look at rights", err)
+		}
+		if !may {
+			return store.Errorf(store.Forbidden, "the role may not both SELECT and DELETE in %s", src.table.name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,117 @@
+package postgrestarget
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.uber.org/zap"
+
+	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/store"
+)
+
+// Target is a database that holds resources of tenants. It implements
+// [purge.Target], [purge.Checker], [purge.Doctor], [purge.Initializer] and
+// io.Closer.
+type Target struct {
+	cfg   Config
+	log   *zap.Logger
+	pool  *pgxpool.Pool
+	kinds []store.Kind
+
+	catalog  catalog
+	counts   *gatherer[int64]
+	removals *gatherer[purge.Removed]
+	walks    walks
+	closed   atomic.Bool
+}
+
+var (
+	_ purge.Target      = (*Target)(nil)
+	_ purge.Checker     = (*Target)(nil)
+	_ purge.Doctor      = (*Target)(nil)
+	_ purge.Initializer = (*Target)(nil)
+	_ purge.Closer      = (*Target)(nil)
+)
+
+// New returns a target. It checks all that can be checked without a
+// connection, and makes none: errors are [store.Invalid] and name the field.
+func New(cfg Config, opt Options) (*Target, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	p, err := cfg.poolConfig()
+	if err != nil {
+		return nil, err
+	}
+	// A statement whose caller has gone is cancelled at the server, too.
+	p.ConnConfig.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: c, DeadlineDelay: cancelDelay}
+	}
+	if opt.Pool != nil {
+		opt.Pool(p)
+	}
+	pool, err := pgxpool.NewWithConfig(context.Background(), p)
+	if err != nil {
+		return nil, store.Errorf(store.Invalid, "dsn: %s", dsnProblem(err)).At("dsn")
+	}
+	t := &Target{cfg: cfg, log: opt.Logger, pool: pool}
+	if t.log == nil {
+		t.log = zap.NewNop()
+	}
+	t.counts, t.removals = newGatherer(t.countGroup), newGatherer(t.removeGroup)
+	for _, kind := range store.Kinds() {
+		if _, ok := cfg.Kinds[kind]; ok {
+			t.kinds = append(t.kinds, kind)
+		}
+	}
+	return t, nil
+}
+
+// Name implements [purge.Target].
+func (t *Target) Name() string { return t.cfg.Name }
+
+// Kinds implements [purge.Target].
+func (t *Target) Kinds() []store.Kind { return t.kinds }
+
+// Count implements [purge.Target]: it asks the tables, never the ledger.
+func (t *Target) Count(ctx context.Context, tenantID string, kind store.Kind) (int64, error) {
+	if err := t.known(kind); err != nil {
+		return 0, err
+	}
+	return t.counts.do(ctx, call{tenant: tenantID, kind: kind})
+}
+
+// Purge implements [purge.Target].
+func (t *Target) Purge(ctx context.Context, r purge.Request) (purge.Removed, error) {
+	if err := t.known(r.Kind); err != nil {
+		return purge.Removed{}, err
+	}
+	if r.Limit < 1 {
+		return purge.Removed{}, store.Errorf(store.Invalid, "limit %d; want 1 or more", r.Limit).At("limit")
+	}
+	return t.removals.do(ctx, call{tenant: r.TenantID, kind: r.Kind, limit: r.Limit})
+}
+
+// known refuses a kind that is not configured, and every call after Close.
+func (t *Target) known(kind store.Kind) error {
+	if t.closed.Load() {
+		return store.Errorf(store.Unavailable, "target %s is closed", t.cfg.Name)
+	}
+	if _, ok := t.cfg.Kinds[kind]; !ok {
+		return purge.Permanent(store.Errorf(store.Invalid, "target %s has no %q", t.cfg.Name, string(kind)))
+	}
+	return nil
+}
+
+// Close ends every connection once the calls that use it have ended.
+func (t *Target) Close() error {
+	if t.closed.CompareAndSwap(false, true) {
+		t.pool.Close()
+	}
+	return nil
+}
