@@ -1,0 +1,103 @@
+package postgressource
+
+import (
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+// The defaults of a zero field.
+const (
+	DefaultName            = "postgres"
+	DefaultConns           = 4
+	DefaultFetch           = 1000
+	DefaultTimeout         = 10 * time.Second
+	DefaultSnapshotTimeout = 10 * time.Minute
+	DefaultConnectTimeout  = 10 * time.Second
+)
+
+// Config says where tenants are read, and how.
+type Config struct {
+	// Name is that of the source; "" is "postgres".
+	Name string
+	// DSN is a URL or a list of keywords, as libpq has them. It is a secret.
+	DSN string
+	// Query yields the tenants; see the documentation of the package.
+	Query string
+	// Channel is what is listened to; "" is nothing.
+	Channel string
+	// Conns is how many connections are kept for look-ups, 1 to 64; 0 is 4. There
+	// is one more for a snapshot, and one for the channel.
+	Conns int
+	// Fetch is how many rows of a snapshot are read at a time, 1 to 100,000; 0 is
+	// 1,000.
+	Fetch int
+	// Timeout bounds a look-up, and SnapshotTimeout each statement of a snapshot,
+	// of which the first has to find the rows; 0 is 10 s, and 10 min.
+	Timeout, SnapshotTimeout time.Duration
+}
+
+// withDefaults returns the configuration without zero fields.
+func (c Config) withDefaults() Config {
+	if c.Name == "" {
+		c.Name = DefaultName
+	}
+	if c.Conns == 0 {
+		c.Conns = DefaultConns
+	}
+	if c.Fetch == 0 {
+		c.Fetch = DefaultFetch
+	}
+	if c.Timeout == 0 {
+		c.Timeout = DefaultTimeout
+	}
+	if c.SnapshotTimeout == 0 {
+		c.SnapshotTimeout = DefaultSnapshotTimeout
+	}
+	return c
+}
+
+// parse checks the configuration and returns that of a connection.
+func (c *Config) parse() (*pgx.ConnConfig, error) {
+	bad := func(field, format string, args ...any) error {
+		return store.Errorf(store.Invalid, field+": "+format, args...).At(field)
+	}
+	if err := store.CheckID("name", c.Name); err != nil {
+		return nil, err
+	}
+	c.Query = strings.TrimRight(c.Query, "; \t\r\n")
+	switch {
+	case c.DSN == "":
+		return nil, bad("dsn", "missing; want one such as postgres://purger@db.example.com/app?sslmode=verify-full")
+	case c.Query == "":
+		return nil, bad("query", "missing; want a SELECT that yields id and status")
+	case len(c.Channel) > 63 || strings.ContainsRune(c.Channel, 0):
+		return nil, bad("channel", "%d bytes long; want up to 63", len(c.Channel))
+	case c.Conns < 1 || c.Conns > 64:
+		return nil, bad("conns", "%d; want 1 to 64", c.Conns)
+	case c.Fetch < 1 || c.Fetch > 100_000:
+		return nil, bad("fetch", "%d; want 1 to 100000", c.Fetch)
+	case c.Timeout < 100*time.Millisecond || c.Timeout > time.Hour:
+		return nil, bad("timeout", "%s; want 100ms to 1h", c.Timeout)
+	case c.SnapshotTimeout < time.Second || c.SnapshotTimeout > 24*time.Hour:
+		return nil, bad("snapshotTimeout", "%s; want 1s to 24h", c.SnapshotTimeout)
+	}
+	cc, err := pgx.ParseConfig(c.DSN)
+	if err != nil { // what pgx says of it may show a part of the password
+		return nil, bad("dsn", "it cannot be read; want one such as postgres://purger@db.example.com/app?sslmode=verify-full")
+	}
+	if cc.ConnectTimeout == 0 {
+		cc.ConnectTimeout = DefaultConnectTimeout
+	}
+	// A server-side name for each text would outlive a change of the tables.
+	cc.DefaultQueryExecMode = pgx.QueryExecModeDescribeExec
+	for name, value := range map[string]string{
+		"application_name": "purger", "TimeZone": "UTC", "DateStyle": "ISO, YMD", "default_transaction_read_only": "on",
+	} {
+		cc.RuntimeParams[name] = value
+	}
+	return cc, nil
+}

@@ -1,0 +1,37 @@
+// Package restsource reads tenants from a REST API that answers with JSON.
+//
+// A snapshot is a list, page by page; a single tenant is read by a URL of its
+// own. Where in an answer things are is said by gjson paths, and what its
+// statuses mean by their values. Anything else is an error, or, within a row, a
+// row that is not understood: a page without its array, an HTML page with status
+// 200, a page that comes twice, a list that is shorter than its total.
+//
+// A list that is read page by page while tenants come and go may lack one. That
+// one is then marked as vanished until the next sync, and not purged for it.
+//
+// # Configuration
+//
+//	source:
+//	  type: rest
+//	  baseUrl: https://api.example.com/v1
+//	  auth: {bearer: "${credential:api-token}"}
+//	  list:
+//	    url: /tenants
+//	    items: data
+//	    total: meta.total
+//	    paging: {type: cursor, next: meta.next, param: cursor, sizeParam: limit, size: 500}
+//	  get:
+//	    url: /tenants/{id}
+//	  fields:
+//	    id: id
+//	    parent: parentId
+//	    name: name
+//	    host: domain
+//	    status: state
+//	    disabledAt: suspendedAt
+//	    purgeAfterDays: ""
+//	    purgeAt: deleteAt
+//	  active: [ACTIVE, TRIAL]
+//	  disabled: [SUSPENDED]
+//	  every: 5m
+package restsource

@@ -1,0 +1,158 @@
+package restsource
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/tenantpurge/purger/purge/httpcall"
+	"github.com/tenantpurge/purger/store"
+)
+
+// pages goes through the pages of a list.
+type pages struct {
+	paging Paging
+	start  string // the URL of the first page, without the parameter for the page
+	n      int    // pages so far
+	rows   int
+	total  int
+	// been holds what led to each page, and last the tenants of the last one: when
+	// one comes again, the list goes round in a circle.
+	been map[string]struct{}
+	last string
+}
+
+// first returns the URL of the first page.
+func (p *pages) first(raw string) (string, error) {
+	u, q, err := parse(raw)
+	if err != nil {
+		return "", err
+	}
+	if p.paging.SizeParam != "" {
+		q.Set(p.paging.SizeParam, strconv.Itoa(p.paging.Size))
+		u.RawQuery = q.Encode()
+	}
+	p.start = u.String()
+	switch p.paging.Type {
+	case PagingOffset:
+		return p.with("0")
+	case PagingPage:
+		return p.with(strconv.Itoa(p.paging.First))
+	}
+	return p.start, nil
+}
+
+// with returns the URL of a page.
+func (p *pages) with(value string) (string, error) {
+	u, q, err := parse(p.start)
+	if err != nil {
+		return "", err
+	}
+	q.Set(p.paging.Param, value)
+	u.RawQuery = q.Encode()
+	return u.String(), nil
+}
+
+// next returns the URL of the page behind one that had n tenants, "" behind the
+// last. A page that is shorter than asked for is no proof of the end.
+func (p *pages) next(a *httpcall.Response, body, items gjson.Result, n int) (string, error) {
+	p.n++
+	switch p.paging.Type {
+	case PagingLink:
+		to := link(a.Header)
+		if p.paging.Next != "" {
+			to = body.Get(p.paging.Next).String()
+		}
+		if to == "" {
+			return "", nil
+		}
+		u, err := a.URL.Parse(to)
+		if err != nil {
+			return "", store.Errorf(store.Unavailable, "the URL of the next page cannot be read")
+		}
+		return u.String(), p.progress(u.String())
+	case PagingCursor:
+		v := body.Get(p.paging.Next)
+		if !v.Exists() || v.Type == gjson.Null || v.Type == gjson.False || v.String() == "" {
+			return "", nil
+		}
+		if err := p.progress(v.String()); err != nil {
+			return "", err
+		}
+		return p.with(v.String())
+	case PagingOffset, PagingPage:
+		if n == 0 {
+			return "", nil
+		}
+		if err := p.unlike(items.Raw); err != nil {
+			return "", err
+		}
+		if p.paging.Type == PagingPage {
+			return p.with(strconv.Itoa(p.paging.First + p.n))
+		}
+		return p.with(strconv.Itoa(p.rows))
+	}
+	return "", nil
+}
+
+// progress refuses to go where it has been.
+func (p *pages) progress(to string) error {
+	if _, again := p.been[to]; again {
+		return store.Errorf(store.Unavailable, "list: page %d leads to one that was read before", p.n)
+	}
+	if p.been == nil {
+		p.been = map[string]struct{}{}
+	}
+	p.been[to] = struct{}{}
+	return nil
+}
+
+// unlike refuses a page with the tenants of the one before.
+func (p *pages) unlike(items string) error {
+	if p.n > 1 && items == p.last {
+		return store.Errorf(store.Unavailable, "list: page %d is the one before; does the API know the parameter %q?", p.n, p.paging.Param)
+	}
+	p.last = items
+	return nil
+}
+
+// link returns the next page of a Link header (RFC 8288), "" for none.
+func link(h http.Header) string {
+	for _, value := range h.Values("Link") {
+		for len(value) > 0 {
+			from := strings.IndexByte(value, '<')
+			to := strings.IndexByte(value, '>')
+			if from < 0 || to < from {
+				break
+			}
+			target, rest := value[from+1:to], value[to+1:]
+			params := rest
+			if i := strings.Index(rest, ",<"); i >= 0 {
+				params, value = rest[:i], rest[i+1:]
+			} else if i := strings.Index(rest, ", <"); i >= 0 {
+				params, value = rest[:i], rest[i+1:]
+			} else {
+				value = ""
+			}
+			for _, param := range strings.Split(params, ";") {
+				name, v, _ := strings.Cut(strings.TrimSpace(param), "=")
+				if strings.EqualFold(strings.TrimSpace(name), "rel") && isNext(v) {
+					return target
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// isNext reports whether a list of relations has "next".
+func isNext(rel string) bool {
+	for _, r := range strings.Fields(strings.Trim(strings.TrimSpace(rel), `"`)) {
+		if strings.EqualFold(r, "next") {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,200 @@
+package restsource
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/purge/httpcall"
+	"github.com/tenantpurge/purger/store"
+)
+
+// idPlace is where the id of a tenant goes in a URL.
+const idPlace = "{id}"
+
+// Source reads tenants from a REST API. It implements [purge.Source] and
+// [purge.Checker]. It is safe for concurrent use.
+type Source struct {
+	cfg  Config
+	call *httpcall.Client
+}
+
+// Options are those of the calls.
+type Options = httpcall.Options
+
+// New returns a source. It calls nobody. Errors: Invalid, which names the field
+// as the configuration does.
+func New(cfg Config, opt Options) (*Source, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	c, err := httpcall.New(httpcall.Config{
+		BaseURL: cfg.BaseURL, Hosts: cfg.Hosts, Insecure: cfg.Insecure, Auth: cfg.Auth, CA: cfg.CA, Cert: cfg.Cert, Key: cfg.Key,
+		Timeout: cfg.Timeout, MaxBody: cfg.MaxBody, Header: cfg.Headers,
+	}, opt)
+	if err != nil {
+		return nil, err
+	}
+	s := &Source{cfg: cfg, call: c}
+	for field, u := range map[string]string{"list.url": cfg.List.URL, "get.url": s.getURL("id")} {
+		if err := c.Allowed(u); err != nil {
+			return nil, store.Errorf(store.Invalid, "%s: %w", field, err).At(field)
+		}
+	}
+	return s, nil
+}
+
+// Name implements [purge.Source].
+func (s *Source) Name() string { return s.cfg.Name }
+
+// Close closes the connections that are kept.
+func (s *Source) Close() error { return s.call.Close() }
+
+// getURL returns the URL of one tenant.
+func (s *Source) getURL(id string) string {
+	return strings.Replace(s.cfg.Get.URL, idPlace, httpcall.Escape(id), 1)
+}
+
+// Tenant implements [purge.Source].
+func (s *Source) Tenant(ctx context.Context, id string) (purge.SourceTenant, error) {
+	if _, err := httpcall.PathSegment(id); err != nil {
+		return purge.SourceTenant{}, err
+	}
+	req := httpcall.Request{URL: s.getURL(id)}
+	a, err := s.call.Do(ctx, req)
+	switch {
+	case err != nil:
+		return purge.SourceTenant{}, unavailable(err)
+	case (a.Status == http.StatusNotFound || a.Status == http.StatusGone) && httpcall.IsJSON(a):
+		return purge.SourceTenant{}, store.Errorf(store.NotFound, "the source does not know tenant %q", id)
+	}
+	body, err := success(req, a)
+	if err != nil {
+		return purge.SourceTenant{}, err
+	}
+	item := at(body, s.cfg.Get.Item)
+	row := s.cfg.row(item)
+	switch {
+	case !item.IsObject():
+		return purge.SourceTenant{}, unusable(req, a, "no object at %q", s.cfg.Get.Item)
+	case row.Err != nil:
+		return purge.SourceTenant{}, store.Errorf(store.Invalid, "tenant %q: %w", id, row.Err)
+	case row.Tenant.ID != id:
+		return purge.SourceTenant{}, store.Errorf(store.Invalid, "asked for tenant %q, the source answered with another", id)
+	}
+	return row.Tenant, nil
+}
+
+// Tenants implements [purge.Source].
+func (s *Source) Tenants(ctx context.Context, yield func(purge.SourceRow) error) error {
+	p := pages{paging: s.cfg.List.Paging}
+	next, err := p.first(s.cfg.List.URL)
+	for next != "" && err == nil {
+		req := httpcall.Request{URL: next}
+		var a *httpcall.Response
+		if a, err = s.call.Do(ctx, req); err != nil {
+			return unavailable(err)
+		}
+		var body gjson.Result
+		if body, err = success(req, a); err != nil {
+			return err
+		}
+		items := at(body, s.cfg.List.Items)
+		if !items.IsArray() {
+			return unusable(req, a, "no array at %q", s.cfg.List.Items)
+		}
+		n := 0
+		items.ForEach(func(_, v gjson.Result) bool {
+			n++
+			err = yield(s.cfg.row(v))
+			return err == nil
+		})
+		if err != nil {
+			return err
+		}
+		p.rows += n
+		if err := s.total(&p, req, a, body); err != nil {
+			return err
+		}
+		next, err = p.next(a, body, items, n)
+	}
+	if err == nil && s.cfg.List.Total != "" && p.rows != p.total {
+		err = store.Errorf(store.Unavailable, "list: %d tenants came, of %d that there are", p.rows, p.total)
+	}
+	return err
+}
+
+// total takes the number of all tenants of a page.
+func (s *Source) total(p *pages, req httpcall.Request, a *httpcall.Response, body gjson.Result) error {
+	if s.cfg.List.Total == "" {
+		return nil
+	}
+	v := body.Get(s.cfg.List.Total)
+	if v.Type != gjson.Number || !isInteger(v.Raw) {
+		return unusable(req, a, "no number at %q", s.cfg.List.Total)
+	}
+	p.total = int(v.Int())
+	return nil
+}
+
+// Check asks for the first page. It implements [purge.Checker].
+func (s *Source) Check(ctx context.Context) error {
+	p := pages{paging: s.cfg.List.Paging}
+	u, err := p.first(s.cfg.List.URL)
+	if err != nil {
+		return err
+	}
+	req := httpcall.Request{URL: u}
+	a, err := s.call.Do(ctx, req)
+	if err != nil {
+		return unavailable(err)
+	}
+	body, err := success(req, a)
+	if err == nil && !at(body, s.cfg.List.Items).IsArray() {
+		err = unusable(req, a, "no array at %q", s.cfg.List.Items)
+	}
+	return err
+}
+
+// at returns what is at a path; "" is the whole.
+func at(body gjson.Result, path string) gjson.Result {
+	if path == "" {
+		return body
+	}
+	return body.Get(path)
+}
+
+// success returns the JSON of a success.
+func success(req httpcall.Request, a *httpcall.Response) (gjson.Result, error) {
+	if a.Status != http.StatusOK {
+		return gjson.Result{}, unavailable(httpcall.StatusError(req, a))
+	}
+	b, err := httpcall.JSON(req, a)
+	if err != nil {
+		return gjson.Result{}, unavailable(err)
+	}
+	return gjson.ParseBytes(b), nil
+}
+
+// unusable is an answer of which nothing can be made.
+func unusable(req httpcall.Request, a *httpcall.Response, format string, args ...any) error {
+	return unavailable(httpcall.Unusable(req, a, format, args...))
+}
+
+// unavailable says that nobody answered anything about a tenant, whatever the
+// call was answered with.
+func unavailable(err error) error { return store.Errorf(store.Unavailable, "%w", err) }
+
+// parse returns a URL, or a path, with its query apart.
+func parse(raw string) (*url.URL, url.Values, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return nil, nil, store.Errorf(store.Unavailable, "the URL of the next page cannot be read")
+	}
+	return u, u.Query(), nil
+}
