@@ -20,6 +20,8 @@ type Status struct {
 	Closed    []store.Gate    `json:"closed"` // never null
 	Stats     Stats           `json:"stats"`
 	LastRun   *store.Run      `json:"lastRun"` // null: none is on record
+	// Progress has the purges that are under way in systems outside the store.
+	Progress []TargetProgress `json:"progress,omitempty"`
 }
 
 // Running tells of the pass that runs.
