@@ -24,6 +24,9 @@ type Config struct {
 	Limits  Limits
 	API     API
 	Store   Store
+	Targets []Target
+	// Source is nil when tenants come by API and import alone.
+	Source *Source
 }
 
 // Log says what is logged and how.

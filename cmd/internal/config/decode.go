@@ -150,7 +150,10 @@ func (d *decoder) field(f field, n *yaml.Node) {
 			if errors.As(err, &item) {
 				at = item.item
 			}
-			d.problem(f.key, at, err.Error())
+			d.problem(f.key+item.under, at, err.Error())
+			if item.key {
+				d.problems[len(d.problems)-1].Value = ""
+			}
 		}
 		return
 	}

@@ -9,10 +9,12 @@ import (
 	"github.com/tenantpurge/purger/store"
 )
 
-// itemError is what is wrong with one item of a list.
+// itemError is what is wrong with one item of a list or mapping.
 type itemError struct {
-	item *yaml.Node
-	err  error
+	item  *yaml.Node
+	under string // its path below the field, such as "[0].name"
+	key   bool   // item is a key, and has no value to show
+	err   error
 }
 
 // Error implements error.
@@ -43,7 +45,7 @@ func ids(key string, at func(*Config) *[]string) field {
 					}
 				}
 				if err != nil {
-					errs = append(errs, itemError{item, err})
+					errs = append(errs, itemError{item: item, err: err})
 					continue
 				}
 				seen[item.Value] = item.Line

@@ -108,6 +108,8 @@ store:
   mmapSize: 4GiB
   compactAfter: 24h
   importTempDir: ""
+targets: []
+source: null
 `
 	if diff := cmp.Diff(want, b.String()); diff != "" {
 		t.Error(diff)

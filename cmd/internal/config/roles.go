@@ -61,17 +61,17 @@ func roles(key string, at func(*Config) *rolesOf, wantKey string, checkKey func(
 // readRole reads one entry into the table.
 func readRole(table rolesOf, name, value *yaml.Node, checkKey func(string) error) error {
 	if name.Kind != yaml.ScalarNode || name.ShortTag() != strTag || store.CheckText("key", name.Value, store.MaxNameLength) != nil {
-		return itemError{name, errors.New("want a key of printable characters, in quotes when it is a number")}
+		return itemError{item: name, err: errors.New("want a key of printable characters, in quotes when it is a number")}
 	}
 	if err := checkKey(name.Value); err != nil {
-		return itemError{name, err}
+		return itemError{item: name, err: err}
 	}
 	if _, twice := table[name.Value]; twice {
-		return itemError{name, errors.New("the same key comes before; want it once")}
+		return itemError{item: name, err: errors.New("the same key comes before; want it once")}
 	}
 	role, err := client.ParseRole(value.Value)
 	if value.Kind != yaml.ScalarNode || err != nil {
-		return itemError{value, errors.New("want one of tenant, viewer, operator, super_admin")}
+		return itemError{item: value, err: errors.New("want one of tenant, viewer, operator, super_admin")}
 	}
 	table[name.Value] = role
 	return nil

@@ -60,6 +60,9 @@ func schema() []field {
 		size("store.mmapSize", func(c *Config) *int64 { return &c.Store.MmapSize }, "4GiB", 1<<20, 16*tib),
 		span("store.compactAfter", func(c *Config) *time.Duration { return &c.Store.CompactAfter }, "24h", 0, 366*day),
 		text("store.importTempDir", func(c *Config) *string { return &c.Store.ImportTempDir }, "a directory", anyText),
+
+		targets("targets", func(c *Config) *[]Target { return &c.Targets }),
+		source("source", func(c *Config) **Source { return &c.Source }),
 	})
 }
 
