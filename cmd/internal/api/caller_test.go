@@ -38,6 +38,9 @@ func TestRoles_EachEndpointWantsItsOwn(t *testing.T) {
 		"DELETE /api/2/tenants/{id}": client.RoleSuperAdmin,
 		"GET /approvals":             client.RoleViewer, "GET /approvals/{approval}": client.RoleViewer,
 		"POST /approvals/{approval}/actions/approve": client.RoleSuperAdmin, "POST /approvals/{approval}/actions/reject": client.RoleSuperAdmin,
+		"GET /targets": client.RoleViewer, "POST /targets/{target}/actions/test": client.RoleOperator,
+		"POST /targets/{target}/actions/init": client.RoleSuperAdmin, "GET /targets/{target}/findings": client.RoleOperator,
+		"GET /source": client.RoleViewer, "POST /source/actions/sync": client.RoleOperator, "POST /source/actions/accept": client.RoleSuperAdmin,
 	}
 	for _, role := range append(client.Roles(), "") {
 		t.Run("role "+string(role), func(t *testing.T) {
@@ -53,7 +56,7 @@ func TestRoles_EachEndpointWantsItsOwn(t *testing.T) {
 				}
 				// A parameter that no endpoint has: where the role is enough, it is
 				// what is wrong.
-				what := e.method + " " + strings.NewReplacer("{id}", "mine", "{purge}", "x", "{approval}", "x").Replace(e.url()) + "?no-such=1"
+				what := e.method + " " + strings.NewReplacer("{id}", "mine", "{purge}", "x", "{approval}", "x", "{target}", "x").Replace(e.url()) + "?no-such=1"
 				status := http.StatusForbidden
 				if role.AtLeast(want) && (role != client.RoleTenant || want == client.RoleTenant) {
 					status = http.StatusBadRequest

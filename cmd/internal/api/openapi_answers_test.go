@@ -36,7 +36,7 @@ func callable() map[string]node {
 	all := map[string]node{}
 	for what, o := range described().operations() {
 		if strings.Contains(what, " /api/") {
-			all[strings.NewReplacer("{id}", "acme", "{purge}", "x", "{approval}", "x").Replace(what)] = o
+			all[strings.NewReplacer("{id}", "acme", "{purge}", "x", "{approval}", "x", "{target}", "x").Replace(what)] = o
 		}
 	}
 	return all

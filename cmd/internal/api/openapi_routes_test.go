@@ -12,6 +12,7 @@ import (
 	"github.com/tenantpurge/purger/purge"
 	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
+	"github.com/tenantpurge/purger/store/ndjson"
 )
 
 // beside are the operations that are no endpoints of the API's own table.
@@ -87,13 +88,16 @@ func wireTypes() map[string]any {
 		"Deactivated": client.Deactivated{}, "DeactivateRequest": client.DeactivateRequest{}, "DeletedBy": client.DeletedBy{},
 		"DeletedTenant": client.DeletedTenant{}, "Deletion": client.Deletion{}, "Error": client.ErrorBody{}, "ExportSummary": client.ExportSummary{},
 		"FileSize": client.FileSize{}, "Gates": store.Gates{}, "Halt": store.Halt{}, "Hold": client.Hold{}, "HoldRequest": client.HoldRequest{},
-		"Import": store.Import{}, "ImportEvent": client.ImportEvent{}, "ImportProgress": client.ImportProgress{}, "ImportSummary": client.ImportSummary{},
+		"Import": store.Import{}, "ImportConflict": ndjson.Conflict{}, "ImportEvent": client.ImportEvent{}, "ImportProgress": client.ImportProgress{}, "ImportSummary": client.ImportSummary{},
 		"Links": client.Links{}, "Meta": client.Meta{}, "NewTenant": client.NewTenant{}, "Pause": store.Pause{}, "PauseRequest": client.PauseRequest{},
 		"Pending": client.Pending{}, "PendingCall": client.PendingCall{}, "Problem": client.Problem{}, "Progress": store.Progress{}, "Purge": client.Purge{},
 		"Reactivated": client.Reactivated{}, "Receipt": store.Receipt{}, "Report": client.Report{}, "ResumeRequest": client.ResumeRequest{}, "Row": client.Row{},
 		"Run": store.Run{}, "RunPage": client.RunPage{}, "Running": client.Running{}, "ServiceStatus": client.Status{}, "Source": client.Source{},
-		"Stats": client.Stats{}, "Tally": client.Tally{}, "Tenant": client.Tenant{}, "TenantPage": client.TenantPage{}, "TenantState": client.TenantState{},
+		"Space": store.Space{}, "Stats": client.Stats{}, "Tally": client.Tally{}, "Tenant": client.Tenant{}, "TenantPage": client.TenantPage{}, "TenantState": client.TenantState{},
 		"Token": client.Token{}, "TokenRequest": client.TokenRequest{}, "Totals": client.Totals{}, "AccessRefused": deactivated{},
+		"Target": client.Target{}, "TargetPage": client.TargetPage{}, "TargetCheck": client.TargetCheck{}, "TargetProgress": client.TargetProgress{},
+		"Finding": purge.Finding{}, "Findings": client.Findings{}, "SourceState": store.SourceState{}, "Sync": store.Sync{}, "SyncCounts": store.SyncCounts{},
+		"Acceptance": store.Acceptance{}, "AcceptRequest": client.AcceptRequest{}, "DeadLetter": store.DeadLetter{},
 	}
 }
 
@@ -148,14 +152,19 @@ func membersOf(typ reflect.Type) (always, all []string) {
 func TestOpenAPI_WordsAreThoseOfTheCode(t *testing.T) {
 	schemas := described().at("/components/schemas")
 	for at, want := range map[string][]string{
-		"Status/enum":                         texts(store.Statuses()),
-		"Role/enum":                           texts(client.Roles()),
-		"Result/enum":                         texts(purge.Results()),
-		"Trigger/enum":                        texts(purge.Triggers()),
-		"Block/properties/reason/enum":        texts(store.BlockReasons()),
-		"Problem/properties/code/enum":        texts(slices.Collect(maps.Keys(codes()))),
-		"Record/oneOf/1/properties/type/enum": texts(store.Kinds()),
-		"TokenRequest/properties/role/enum":   texts(client.Roles()[1:]),
+		"Status/enum":                           texts(store.Statuses()),
+		"Role/enum":                             texts(client.Roles()),
+		"Result/enum":                           texts(purge.Results()),
+		"Trigger/enum":                          texts(purge.Triggers()),
+		"Block/properties/reason/enum":          texts(store.BlockReasons()),
+		"Problem/properties/code/enum":          texts(slices.Collect(maps.Keys(codes()))),
+		"ClosedGate/properties/reason/enum":     texts([]store.GateReason{store.GatePaused, store.GateHalted, store.GateImport, store.GateSpace}),
+		"Record/oneOf/1/properties/type/enum":   texts(store.Kinds()),
+		"TokenRequest/properties/role/enum":     texts(client.Roles()[1:]),
+		"TargetProgress/properties/reason/enum": texts(purge.PostponeReasons()),
+		"Kind/enum":                             texts(store.Kinds()),
+		"Finding/properties/severity/enum":      texts([]purge.Severity{purge.SeverityError, purge.SeverityWarning, purge.SeverityInfo}),
+		"Sync/properties/result/enum":           texts([]store.SyncResult{store.SyncGood, store.SyncRefused, store.SyncFailed}),
 	} {
 		got := decodeAs[[]string](t, described().pointer(schemas.at+"/"+at))
 		if d := cmp.Diff(slices.Sorted(slices.Values(want)), slices.Sorted(slices.Values(got))); d != "" {

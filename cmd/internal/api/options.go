@@ -59,6 +59,11 @@ type Options struct {
 	// details, which the log has.
 	Remote bool
 
+	// Targets are the systems outside the store; the engine has the same ones.
+	Targets []*purge.GuardedTarget
+	// Syncer takes over what the source says; nil without one.
+	Syncer *purge.Syncer
+
 	// Gate answers GET /tenants/{id}/access; nil is unavailable.
 	Gate *Gate
 

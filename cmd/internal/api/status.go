@@ -38,5 +38,8 @@ func (s *server) status(w http.ResponseWriter, r *request) error {
 			st.Running = &client.Running{Trigger: string(sched.Trigger), Since: store.Timestamp{Time: sched.Since}}
 		}
 	}
+	for _, t := range s.Targets {
+		st.Progress = append(st.Progress, progressOf(t.Progress())...)
+	}
 	return reply(w, http.StatusOK, st)
 }
