@@ -64,7 +64,7 @@ wanted), 78 configuration.`,
 	)
 	root.AddCommand(
 		newServe(a), newStatus(a),
-		newRun(a), newPlan(a), newPause(a), newResume(a), newApproval(a),
+		newRun(a), newPlan(a), newPause(a), newResume(a), newApproval(a), newTargetCommand(a), newDoctor(a), newSourceCommand(a),
 		newTenant(a), newImport(a), newExport(a),
 		newReceipt(a), newAudit(a), newToken(a),
 		newStore(a), newConfig(a), newVersion(a), newMan(a),

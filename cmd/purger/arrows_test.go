@@ -15,45 +15,51 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-const module = "github.com/tenantpurge/purger"
+const (
+	module = "github.com/tenantpurge/purger"
+	pgtest = module + "/purge/postgrestarget/pgtest"
+)
 
 // arrows holds, for each package, what it may import of this module. A key that
 // ends in "/*" stands for the packages one below; they may also be imported by
 // the tests of every layer above.
 var arrows = map[string][]string{
-	"store":               {},
-	"store/*":             {"store"},
-	"metrics":             {"store"},
-	"purge":               {"metrics", "store"},
-	"purge/*":             {"purge", "store"},
-	"purge/client":        {"purge", "store", "store/ndjson"},
-	"scheduler":           {"purge", "metrics", "store"},
-	"cmd/internal/config": {"scheduler", "purge", "purge/client", "metrics", "store"},
-	"cmd/internal/api":    {"scheduler", "purge", "purge/client", "metrics", "store", "store/ndjson"},
-	"cmd/purger":          {"cmd/internal/*", "scheduler", "purge", "purge/*", "metrics", "store", "store/*"},
-	"cmd/purger/disktest": {}, // tests alone
-	"cmd/purger/killtest": {}, // tests alone
-	"deploy/nginx":        {}, // tests alone
-	"deploy/prometheus":   {}, // tests alone
-	"deploy/bench":        {"purge", "metrics", "store", "store/*"},
+	"store":                       {},
+	"store/*":                     {"store"},
+	"metrics":                     {"store"},
+	"purge":                       {"metrics", "store"},
+	"purge/*":                     {"purge", "purge/httpcall", "store"},
+	"purge/httpcall":              {"store"},
+	"purge/postgrestarget/pgtest": {},
+	"purge/client":                {"purge", "store", "store/ndjson"},
+	"scheduler":                   {"purge", "metrics", "store"},
+	"cmd/internal/config":         {"scheduler", "purge", "purge/*", "metrics", "store"},
+	"cmd/internal/api":            {"scheduler", "purge", "purge/client", "metrics", "store", "store/ndjson"},
+	"cmd/purger":                  {"cmd/internal/*", "scheduler", "purge", "purge/*", "metrics", "store", "store/*"},
+	"cmd/purger/disktest":         {}, // tests alone
+	"cmd/purger/killtest":         {}, // tests alone
+	"cmd/purger/postgrestest":     {}, // tests alone
+	"deploy/nginx":                {}, // tests alone
+	"deploy/prometheus":           {}, // tests alone
+	"deploy/bench":                {"purge", "metrics", "store", "store/*"},
 }
 
 // rank orders the layers; a test imports nothing of a higher one.
 var rank = []string{"store", "metrics", "purge", "scheduler", "cmd/internal", "cmd/purger", "deploy"}
 
 // suites are the tests, and the packages that hold conformance suites for them.
-var suites = []string{"test", "store/storetest", "purge/targettest"}
+var suites = []string{"test", "store/storetest", "purge/targettest", "purge/postgrestarget/pgtest"}
 
 // homes holds, for each module of other people, the packages that may import
 // it, and with "test" the tests of all of them.
 var homes = map[string][]string{
 	"github.com/robfig/cron":                 {"scheduler"},
 	"go.etcd.io/bbolt":                       {"store/boltstore", "deploy/bench"}, // which compares with it
-	"github.com/jackc/pgx":                   {"store/pgstore", "purge/pgtarget"},
+	"github.com/jackc/pgx":                   {"purge/postgrestarget", "purge/postgrestarget/pgtest", "purge/postgressource"},
 	"github.com/prometheus/client_golang":    {"metrics", "cmd/internal/api", "deploy/bench", "test"},
 	"github.com/prometheus/common":           {"metrics", "test"},
 	"github.com/prometheus/exporter-toolkit": {"cmd/internal/api", "cmd/purger"},
-	"go.yaml.in/yaml":                        {"cmd/internal/config", "cmd/purger"},
+	"go.yaml.in/yaml":                        {"cmd/internal/config", "cmd/purger", "test"},
 	"github.com/spf13":                       {"cmd/purger"},
 	"github.com/coreos/go-systemd":           {"cmd/purger"},
 	"github.com/coreos/go-oidc":              {"cmd/internal/api"},
@@ -61,6 +67,7 @@ var homes = map[string][]string{
 	"github.com/cenkalti/backoff":            {"purge", "purge/*"},
 	"go.uber.org/zap":                        {"store/*", "purge", "purge/*", "scheduler", "cmd/internal/config", "cmd/internal/api", "cmd/purger", "test"},
 	"github.com/google/uuid":                 {"store/*", "purge", "purge/*", "scheduler", "cmd/internal/api", "cmd/purger", "test"},
+	"github.com/tidwall/gjson":               {"purge/resttarget", "purge/restsource"},
 	"golang.org/x":                           {"store/*", "purge", "purge/*", "scheduler", "cmd/internal/api", "cmd/purger", "deploy/bench", "test"},
 	"github.com/google/go-cmp":               suites,
 	"github.com/rogpeppe/go-internal":        suites,
@@ -71,6 +78,7 @@ var homes = map[string][]string{
 	"testing":                                suites,
 	module + "/store/storetest":              {"test"},
 	module + "/purge/targettest":             {"test"},
+	pgtest:                                   {"test"},
 	"log":                                    {},
 	"log/slog":                               {"cmd/purger"}, // what exporter-toolkit logs to
 }

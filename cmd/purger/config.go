@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -20,8 +21,9 @@ func newConfigCheck(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "check [FILE]", Short: "Report everything that is wrong with a configuration file",
 		Long: `check reads a configuration file, that of --config unless another one is named,
-and the web configuration that it refers to, and reports everything that is wrong,
-each with its line. The exit code is then 78.`,
+and the web configuration and the secrets that it refers to, and reports everything
+that is wrong, each with its line or key. It calls no target and no source. The exit
+code is then 78.`,
 		Args: arguments("[FILE]"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 1 {
@@ -34,7 +36,7 @@ each with its line. The exit code is then 78.`,
 			if err != nil {
 				return err
 			}
-			if err := checkWeb(cfg, nil); err != nil {
+			if err := errors.Join(checkWeb(cfg, nil), checkExternal(cfg)); err != nil {
 				return err
 			}
 			fmt.Fprintf(a.stdout, "%s: ok\n", printable(a.configFile))

@@ -186,17 +186,24 @@ func (a *app) openLocal(ctx context.Context, cfg config.Config, missing whenMiss
 	if err != nil {
 		return nil, errors.Join(err, remove())
 	}
-	engine, err := purge.New(purge.Options{Store: st, Logger: logger, Settings: cfg.PurgeSettings()})
+	x, err := openExternal(cfg, externalOptions{store: st, logger: logger, lenient: true})
 	if err != nil {
 		return nil, errors.Join(err, st.Close(), remove())
+	}
+	engine, err := purge.New(purge.Options{
+		Store: st, Targets: x.all(), Source: x.source, Logger: logger, Settings: cfg.PurgeSettings(),
+	})
+	if err != nil {
+		return nil, errors.Join(err, x.Close(), st.Close(), remove())
 	}
 	c := serveLocal(ctx, api.Options{
 		Store: st, Engine: engine, DataDir: cfg.DataDir, TempDir: cfg.Store.ImportTempDir,
 		Version: readBuildInfo().Version, Logger: logger,
 		Approvals: func() api.Approvals { return api.Approvals(cfg.API.Approvals) },
+		Targets:   x.targets, Syncer: x.syncer,
 	})
 	return &session{Client: c, local: true, made: made, discard: st.Discard, close: func() error {
-		return errors.Join(st.Close(), remove())
+		return errors.Join(x.Close(), st.Close(), remove())
 	}}, nil
 }
 

@@ -42,6 +42,7 @@ type daemon struct {
 
 	store     *boltstore.Store
 	metrics   *metrics.Metrics
+	external  *external
 	engine    *purge.Engine
 	scheduler *scheduler.Scheduler
 	passes    *passWatcher
@@ -100,8 +101,14 @@ func (d *daemon) buildEngine(context.Context) error {
 	d.metrics = metrics.New(reg, metrics.Build{Version: build.Version, Revision: build.Revision, GoVersion: build.GoVersion})
 	d.metrics.WatchStore(d.store)
 	d.metrics.ConfigReloaded(true, time.Now())
+	d.external, err = openExternal(cfg, externalOptions{store: d.store, metrics: d.metrics, logger: d.logger.Named("external")})
+	if err != nil {
+		return err
+	}
+	d.stop.push("targets and source", closeBound, func(context.Context) error { return d.external.Close() })
 	d.engine, err = purge.New(purge.Options{
-		Store: d.store, Metrics: d.metrics, Logger: d.logger.Named("purge"), Settings: cfg.PurgeSettings(),
+		Store: d.store, Targets: d.external.all(), Source: d.external.source,
+		Metrics: d.metrics, Logger: d.logger.Named("purge"), Settings: cfg.PurgeSettings(),
 	})
 	if err != nil {
 		return err
@@ -168,6 +175,7 @@ func (d *daemon) apiOptions() api.Options {
 		Version: readBuildInfo().Version, Logger: d.logger,
 		Deletions: d.deletions, Policy: d.policy,
 		Approvals: func() api.Approvals { return api.Approvals(d.settings.get().API.Approvals) },
+		Targets:   d.external.targets, Syncer: d.external.syncer,
 	}
 }
 

@@ -83,6 +83,12 @@ func blockText(id string, b store.Block) string {
 		why = "has no valid date"
 	case store.BlockPurging:
 		why = "is being purged by a claim of its own"
+	case store.BlockVanished:
+		why = "is not known to the source any more"
+	case store.BlockMoved:
+		why = "has another parent in the source"
+	case store.BlockSource:
+		why = "waits for an answer of the source"
 	default:
 		why = "is blocked: " + string(b.Reason)
 	}

@@ -65,6 +65,7 @@ func runScripts(t *testing.T, dir string, daemon bool, env ...string) {
 			"lock":        cmdLock,
 			"failing":     cmdFailing,
 			"changing":    cmdChanging,
+			"directory":   cmdDirectory,
 			"two":         cmdTwo,
 			"hang":        cmdHang,
 			"beginimport": cmdBeginImport,

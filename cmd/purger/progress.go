@@ -7,7 +7,7 @@ import (
 	"github.com/tenantpurge/purger/purge/client"
 )
 
-// progress is a line on a terminal that says how far an import is. Where
+// progress is a line on a terminal that says how far an import or a pass is. Where
 // standard error is no terminal it shows nothing.
 type progress struct {
 	w     io.Writer // nil: show nothing
@@ -27,12 +27,17 @@ func (p *progress) show(e client.ImportProgress) {
 	if p.w == nil {
 		return
 	}
-	p.shown = true
 	of := ""
 	if e.Total > 0 {
 		of = fmt.Sprintf(" of %s (%d %%)", number(e.Total), 100*e.Lines/e.Total)
 	}
-	fmt.Fprintf(p.w, "\r\x1b[K%s: %s%s", printable(e.Stage), number(e.Lines), of)
+	p.line(fmt.Sprintf("%s: %s%s", printable(e.Stage), number(e.Lines), of))
+}
+
+// line replaces the line with a text.
+func (p *progress) line(text string) {
+	p.shown = true
+	fmt.Fprint(p.w, "\r\x1b[K"+text)
 }
 
 // clear takes the line away.

@@ -55,6 +55,9 @@ func (d *daemon) apply() error {
 	if err := d.engine.Configure(next.PurgeSettings()); err != nil {
 		return err
 	}
+	if err := d.external.configure(next); err != nil {
+		return err
+	}
 	admit()
 	if next.Purge.Schedule != now.Purge.Schedule {
 		d.scheduler.SetSchedule(schedule)

@@ -13,7 +13,8 @@ func newRun(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "run", Short: "Make one pass now: purge everything that is due", GroupID: groupPurging,
 		Long: `run makes one pass and reports what became of every tenant that is due. With a
-daemon running, the daemon makes the pass; without, this process does.
+daemon running, the daemon makes the pass; without, this process does. On a terminal it
+shows how far it is.
 
 The exit code is 3 when a tenant failed or will be retried, and 75 when purging
 is paused, halted or stopped by an incomplete import.`,
@@ -28,7 +29,9 @@ is paused, halted or stopped by an incomplete import.`,
 			return usageErrorf("--once=false: run makes exactly one pass; for one after the other want 'purger serve'")
 		}
 		return a.do(cmd, refuse, func(ctx context.Context, c *session) error {
+			done := watchPass(ctx, c.Status, a.newProgress())
 			r, err := makePass(ctx, c)
+			done()
 			if err != nil {
 				return err
 			}

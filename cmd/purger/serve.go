@@ -74,7 +74,7 @@ func (a *app) serve(ctx context.Context, f serveFlags) (err error) {
 	}()
 	d.notify.status("opening the store in %s", cfg.DataDir)
 	for _, step := range []func(context.Context) error{
-		d.openStore, d.buildEngine, d.importFirst, d.remember, d.openGate, d.serveSocket, d.serveWeb, d.allowDeletions, d.startScheduler,
+		d.openStore, d.buildEngine, d.importFirst, d.remember, d.openGate, d.serveSocket, d.serveWeb, d.allowDeletions, d.startSource, d.startScheduler,
 	} {
 		err := step(ctx)
 		if ctx.Err() != nil {

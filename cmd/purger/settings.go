@@ -1,6 +1,8 @@
 package main
 
 import (
+	"reflect"
+	"slices"
 	"sync"
 
 	"github.com/tenantpurge/purger/cmd/internal/config"
@@ -65,12 +67,33 @@ func restartOnly(a, b config.Config) []string {
 		{"store.transactionTarget", a.Store.TransactionTarget != b.Store.TransactionTarget},
 		{"store.mmapSize", a.Store.MmapSize != b.Store.MmapSize},
 		{"store.importTempDir", a.Store.ImportTempDir != b.Store.ImportTempDir},
+		{"targets", !reflect.DeepEqual(unlimited(a.Targets), unlimited(b.Targets))},
+		{"source", !reflect.DeepEqual(unbounded(a.Source), unbounded(b.Source))},
 	} {
 		if f.differs {
 			keys = append(keys, f.key)
 		}
 	}
 	return keys
+}
+
+// unlimited returns targets without what may change while the daemon runs.
+func unlimited(list []config.Target) []config.Target {
+	list = slices.Clone(list)
+	for i := range list {
+		list[i].Policy = config.TargetPolicy{}
+	}
+	return list
+}
+
+// unbounded returns a source without what may change while the daemon runs.
+func unbounded(s *config.Source) config.Source {
+	if s == nil {
+		return config.Source{}
+	}
+	c := *s
+	c.MaxChange, c.MaxChangeFloor = 0, 0
+	return c
 }
 
 // keepRestartOnly returns next with the fields of restartOnly as they are in
@@ -83,5 +106,25 @@ func keepRestartOnly(now, next config.Config) config.Config {
 	compactAfter := next.Store.CompactAfter
 	next.Store = now.Store
 	next.Store.CompactAfter = compactAfter
+	next.Targets = withPolicies(now.Targets, next.Targets)
+	if now.Source == nil || next.Source == nil {
+		next.Source = now.Source
+		return next
+	}
+	src := *now.Source
+	src.MaxChange, src.MaxChangeFloor = next.Source.MaxChange, next.Source.MaxChangeFloor
+	next.Source = &src
 	return next
+}
+
+// withPolicies returns targets with the policies that those of the same name have
+// in next.
+func withPolicies(list, next []config.Target) []config.Target {
+	list = slices.Clone(list)
+	for i, t := range list {
+		if n := slices.IndexFunc(next, func(v config.Target) bool { return v.Name == t.Name }); n >= 0 {
+			list[i].Policy = next[n].Policy
+		}
+	}
+	return list
 }

@@ -14,8 +14,8 @@ func TestSettings_EveryFieldIsEitherLiveOrNamedAsNeedingARestart(t *testing.T) {
 	if keys := restartOnly(now, kept); len(keys) > 0 {
 		t.Errorf("kept, and changed all the same: %v", keys)
 	}
-	if keys := restartOnly(now, next); len(keys) != 9 {
-		t.Errorf("fields that need a restart: %v; want 9", keys)
+	if keys := restartOnly(now, next); len(keys) != 11 {
+		t.Errorf("fields that need a restart: %v; want 11", keys)
 	}
 	// What remains changed is what a reload applies: nothing else may.
 	live := config.Default()
@@ -50,8 +50,38 @@ func changeAll(t *testing.T, v reflect.Value) {
 		m.SetMapIndex(x.Convert(v.Type().Key()), x.Convert(v.Type().Elem()))
 		v.Set(m)
 	case reflect.Slice:
-		v.Set(reflect.ValueOf([]string{"x"}))
+		list := reflect.MakeSlice(v.Type(), 1, 1)
+		changeAll(t, list.Index(0))
+		v.Set(list)
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		changeAll(t, v.Elem())
+	case reflect.Interface:
+		v.Set(reflect.ValueOf("x"))
 	default:
 		t.Fatalf("a field of kind %s: say how it changes", v.Kind())
+	}
+}
+
+func TestSettings_WhatNeedsARestartKeepsWhatIsLiveWithinIt(t *testing.T) {
+	now, next := config.Default(), config.Default()
+	now.Targets = []config.Target{{Name: "crm", Type: "rest"}, {Name: "mail", Type: "rest"}}
+	next.Targets = []config.Target{{Name: "new", Type: "rest"}, {Name: "crm", Type: "scim", Policy: config.TargetPolicy{Rate: 7}}}
+	now.Source = &config.Source{Type: "rest", MaxChange: 0.2}
+	next.Source = &config.Source{Type: "postgres", MaxChange: 0.5, MaxChangeFloor: 9}
+	kept := keepRestartOnly(now, next)
+	want := []config.Target{{Name: "crm", Type: "rest", Policy: config.TargetPolicy{Rate: 7}}, {Name: "mail", Type: "rest"}}
+	if !reflect.DeepEqual(kept.Targets, want) {
+		t.Errorf("targets %+v; want %+v", kept.Targets, want)
+	}
+	if want := (config.Source{Type: "rest", MaxChange: 0.5, MaxChangeFloor: 9}); *kept.Source != want {
+		t.Errorf("source %+v; want %+v", *kept.Source, want)
+	}
+	if now.Targets[0].Policy.Rate != 0 || now.Source.MaxChange != 0.2 {
+		t.Error("the configuration in force was changed in its place")
+	}
+	next.Source = nil
+	if kept := keepRestartOnly(now, next); kept.Source != now.Source {
+		t.Errorf("source %+v; want it kept", kept.Source)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -30,6 +31,9 @@ func newStatus(a *app) *cobra.Command {
 	return cmd
 }
 
+// maxProgress is how many purges under way the status shows one by one.
+const maxProgress = 20
+
 // statusTable renders the status for a person: what stops purging comes first.
 func statusTable(t *table, s client.Status) {
 	daemon := "not running"
@@ -49,6 +53,12 @@ func statusTable(t *table, s client.Status) {
 	}
 	if r := s.Running; r != nil {
 		t.field("pass", fmt.Sprintf("running since %s (%s)", timeText(r.Since.Time), r.Trigger))
+	}
+	for _, p := range s.Progress[:min(len(s.Progress), maxProgress)] {
+		t.field("purging "+p.TenantID+" in "+p.Target, progressText(p, time.Now()))
+	}
+	if n := len(s.Progress) - maxProgress; n > 0 {
+		t.field("purging", plural(int64(n), "more"))
 	}
 	if r := s.LastRun; r != nil {
 		t.field("last pass", runText(*r))

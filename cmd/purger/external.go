@@ -1,0 +1,203 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"go.uber.org/zap"
+
+	"github.com/tenantpurge/purger/cmd/internal/config"
+	"github.com/tenantpurge/purger/metrics"
+	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/purge/commandtarget"
+	"github.com/tenantpurge/purger/purge/oauthtarget"
+	"github.com/tenantpurge/purger/purge/postgrestarget"
+	"github.com/tenantpurge/purger/purge/resttarget"
+	"github.com/tenantpurge/purger/purge/scimtarget"
+	"github.com/tenantpurge/purger/store"
+	"github.com/tenantpurge/purger/store/boltstore"
+)
+
+// external is what the configuration names outside the store.
+type external struct {
+	targets []*purge.GuardedTarget
+	source  purge.Source // nil for none
+	syncer  *purge.Syncer
+	close   []io.Closer
+}
+
+// externalOptions are what external systems are opened with.
+type externalOptions struct {
+	store   *boltstore.Store
+	metrics *metrics.Metrics // may be nil
+	logger  *zap.Logger
+	// lenient puts a target in the place of one that cannot be made, such as for
+	// want of a credential, that refuses to count and to remove: whoever asks for
+	// the status needs no targets, and nobody purges without them.
+	lenient bool
+	// checkOnly makes what writes nothing and needs no store.
+	checkOnly bool
+}
+
+// openExternal makes targets and source, and calls nobody. Its error tells all
+// that is wrong with the configuration.
+func openExternal(cfg config.Config, o externalOptions) (*external, error) {
+	x := &external{}
+	secrets := config.Secrets{Directory: os.Getenv("CREDENTIALS_DIRECTORY")}
+	errs := x.openTargets(cfg, secrets, o)
+	errs = append(errs, under("source", x.openSource(cfg, secrets, o))...)
+	if len(errs) > 0 {
+		return nil, &exitError{code: exitConfig, err: errors.Join(append(errs, x.Close())...)}
+	}
+	return x, nil
+}
+
+// checkExternal returns an error if a daemon could not make its targets and its
+// source, for want of a secret, too. It calls nobody.
+func checkExternal(cfg config.Config) error {
+	x, err := openExternal(cfg, externalOptions{logger: zap.NewNop(), checkOnly: true})
+	if err != nil {
+		return err
+	}
+	return x.Close()
+}
+
+// openTargets makes the targets and returns all that is wrong with them.
+func (x *external) openTargets(cfg config.Config, secrets config.Secrets, o externalOptions) []error {
+	var errs []error
+	for i, t := range cfg.Targets {
+		target, err := newTarget(cfg, t, secrets, o)
+		if err != nil && o.lenient {
+			target, err = unmade{t.Name, err}, nil
+		}
+		if err != nil {
+			errs = append(errs, under(fmt.Sprintf("targets[%d] (%s)", i, t.Name), err)...)
+			continue
+		}
+		if c, ok := target.(io.Closer); ok {
+			x.close = append(x.close, c)
+		}
+		policy, err := t.Policy.Parsed()
+		if err == nil {
+			var g *purge.GuardedTarget
+			g, err = purge.Guarded(target, policy, purge.GuardOptions{Observer: o.metrics, Logger: o.logger.Named(t.Name)})
+			x.targets = append(x.targets, g)
+		}
+		errs = append(errs, under(fmt.Sprintf("targets[%d].policy", i), err)...)
+	}
+	return errs
+}
+
+// under puts where it is in front of each error that err joins; none for nil.
+func under(where string, err error) []error {
+	if err == nil {
+		return nil
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{fmt.Errorf("%s: %w", where, err)}
+	}
+	var errs []error
+	for _, err := range joined.Unwrap() {
+		errs = append(errs, under(where, err)...)
+	}
+	return errs
+}
+
+// newTarget makes one target.
+func newTarget(cfg config.Config, t config.Target, secrets config.Secrets, o externalOptions) (purge.Target, error) {
+	options, err := config.Resolve(secrets, t.Options)
+	if err != nil {
+		return nil, err
+	}
+	log := o.logger.Named(t.Name)
+	switch c := options.(type) {
+	case postgrestarget.Config:
+		c.Name = t.Name
+		return made(postgrestarget.New(c, postgrestarget.Options{Logger: log}))
+	case resttarget.Config:
+		c.Name = t.Name
+		return made(resttarget.New(c, resttarget.Options{Logger: log}))
+	case scimtarget.Config:
+		c.Name = t.Name
+		return made(scimtarget.New(c, scimtarget.Options{Logger: log}))
+	case commandtarget.Config:
+		c.Name = t.Name
+		return made(commandtarget.New(c, commandtarget.Options{Logger: log}))
+	case oauthtarget.Config:
+		c.Name = t.Name
+		c.Journal = cmp.Or(c.Journal, filepath.Join(cfg.DataDir, "oauth-"+t.Name+".journal"))
+		opt := oauthtarget.Options{Logger: log}
+		if c.Clients == "" {
+			opt.Registry = oauthtarget.FromDirectory(o.store)
+		}
+		if o.checkOnly { // its journal is a file, and the daemon may have it open
+			c.Journal, opt.Journal = "", noJournal{}
+		}
+		return made(oauthtarget.New(c, opt))
+	}
+	return nil, store.Errorf(store.Internal, "type %q is in the configuration and not in the daemon", t.Type)
+}
+
+// made keeps a target that is nil from being one that is not.
+func made[T purge.Target](t T, err error) (purge.Target, error) {
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// all returns the targets as the engine takes them.
+func (x *external) all() []purge.Target {
+	list := make([]purge.Target, len(x.targets))
+	for i, t := range x.targets {
+		list[i] = t
+	}
+	return list
+}
+
+// configure applies what of a configuration may change while the daemon runs.
+func (x *external) configure(cfg config.Config) error {
+	for _, t := range cfg.Targets {
+		i := slices.IndexFunc(x.targets, func(g *purge.GuardedTarget) bool { return g.Name() == t.Name })
+		if i < 0 {
+			continue // it is new, and takes a restart
+		}
+		policy, err := t.Policy.Parsed()
+		if err == nil {
+			err = x.targets[i].SetPolicy(policy)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if x.syncer != nil && cfg.Source != nil {
+		return x.syncer.Configure(syncSettings(cfg))
+	}
+	return nil
+}
+
+// Close releases what targets and source hold.
+func (x *external) Close() error {
+	var errs []error
+	for _, c := range x.close {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// noJournal is the journal of a target that is never used.
+type noJournal struct{}
+
+// Entry implements oauthtarget.Journal.
+func (noJournal) Entry(key string) oauthtarget.Entry { return oauthtarget.Entry{Key: key} }
+
+// Record implements oauthtarget.Journal.
+func (noJournal) Record(oauthtarget.Entry) error {
+	return store.Errorf(store.Precondition, "this target is only looked at")
+}

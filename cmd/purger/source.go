@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+// newSourceCommand returns the command "source".
+func newSourceCommand(a *app) *cobra.Command {
+	cmd := group(&cobra.Command{
+		Use: "source", Short: "Look at the system that says which tenants exist", GroupID: groupTenants,
+		Long: `The source (source in the configuration) says which tenants exist and which are
+disabled. A sync takes over what has changed. One that would change too much, such
+as an empty answer, is refused as a whole; somebody may accept exactly that one.
+What vanishes from the source is never purged for that.`,
+	})
+	cmd.AddCommand(newSourceStatus(a), newSourceSync(a), newSourceAccept(a))
+	return cmd
+}
+
+// newSourceStatus returns the command "source status".
+func newSourceStatus(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "status", Short: "Say what came of the last syncs",
+		Args: arguments(),
+	}
+	output := outputFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return a.do(cmd, refuse, func(ctx context.Context, c *session) error {
+			st, err := c.Source(ctx)
+			if err != nil {
+				return err
+			}
+			return output.write(a.stdout, st, func(t *table) { sourceTable(t, st) })
+		})
+	}
+	return cmd
+}
+
+// sourceTable renders what is on record of the source.
+func sourceTable(t *table, st store.SourceState) {
+	t.field("source", st.Name)
+	if st.LastGood == nil {
+		t.field("last good sync", "none")
+	} else {
+		t.field("last good sync", syncText(*st.LastGood))
+	}
+	if st.LastRefused != nil {
+		t.field("refused", syncText(*st.LastRefused))
+		t.field("to accept it", "purger source accept "+digestText(st.LastRefused.Digest))
+	}
+	if st.LastFailed != nil {
+		t.field("failed", syncText(*st.LastFailed))
+	}
+	if st.Accepted != nil {
+		t.field("accepted", fmt.Sprintf("%s by %s at %s", digestText(st.Accepted.Digest), st.Accepted.By, timeText(st.Accepted.At.Time)))
+	}
+	t.field("vanished", number(st.Vanished))
+	for _, l := range st.DeadLetters {
+		t.field("dead letter", fmt.Sprintf("row %d: %s: %s", l.Row, l.ID, l.Reason))
+	}
+}
+
+// digestText cuts a digest to what names it.
+func digestText(digest string) string { return digest[:min(len(digest), 12)] }
+
+// syncText sums up a sync.
+func syncText(s store.Sync) string {
+	c := s.Counts
+	text := fmt.Sprintf("%s: %s", timeText(s.FinishedAt.Time), plural(c.Rows, "row"))
+	for _, v := range []struct {
+		n    int64
+		what string
+	}{
+		{c.New, "new"}, {c.Changed, "changed"}, {c.Reactivated, "reactivated"}, {c.Disabled, "disabled"}, {c.Sooner, "sooner"},
+		{c.Later, "later"}, {c.Due, "of them due"}, {c.Vanished, "vanished"}, {c.Rejected, "rejected"},
+	} {
+		if v.n > 0 {
+			text += fmt.Sprintf(", %s %s", number(v.n), v.what)
+		}
+	}
+	if s.Why != "" {
+		text += ": " + s.Why
+	}
+	return text
+}
+
+// newSourceSync returns the command "source sync".
+func newSourceSync(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "sync", Short: "Read the source now",
+		Long: `sync reads the source now and takes over what has changed. The exit code is 75 when
+the sync was refused, and a person has to look: purger source status.`,
+		Args: arguments(),
+	}
+	output := outputFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return a.do(cmd, refuse, func(ctx context.Context, c *session) error {
+			s, err := c.SyncSource(ctx)
+			if err != nil {
+				return err
+			}
+			err = output.write(a.stdout, s, func(t *table) { t.field(string(s.Result), syncText(s)) })
+			if err != nil || s.Result == store.SyncGood {
+				return err
+			}
+			return &exitError{code: exitTryAgain}
+		})
+	}
+	return cmd
+}
+
+// newSourceAccept returns the command "source accept".
+func newSourceAccept(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "accept DIGEST", Short: "Let exactly the sync that was refused happen",
+		Long: `accept lets the sync that was refused happen, if the source still says the same at
+the next one. DIGEST, or its first 12 digits, is what source status shows.`,
+		Args: arguments("DIGEST"),
+	}
+	output := outputFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return a.do(cmd, refuse, func(ctx context.Context, c *session) error {
+			st, err := c.AcceptSync(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			return output.write(a.stdout, st, func(t *table) { sourceTable(t, st) })
+		})
+	}
+	return cmd
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+// newTargetCommand returns the command "target".
+func newTargetCommand(a *app) *cobra.Command {
+	cmd := group(&cobra.Command{
+		Use: "target", Short: "Look at the systems outside the store, and make them ready", GroupID: groupPurging,
+		Long: `Targets are systems outside the store that hold resources of tenants: databases,
+directories, authorisation servers. The configuration names them (targets), and a
+purge removes what a tenant has in each.`,
+	})
+	cmd.AddCommand(newTargetList(a), newTargetTest(a), newTargetInit(a))
+	return cmd
+}
+
+// newTargetList returns the command "target list".
+func newTargetList(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "list", Short: "List the targets, with what is being purged in them",
+		Args: arguments(),
+	}
+	output := outputFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return a.do(cmd, refuse, func(ctx context.Context, c *session) error {
+			list, err := c.Targets(ctx)
+			if err != nil {
+				return err
+			}
+			return output.write(a.stdout, list, func(t *table) {
+				if len(list) == 0 {
+					t.text("There are no targets in the configuration: everything is in the store.")
+					return
+				}
+				t.row("TARGET", "KINDS", "WINDOW", "UNDER WAY")
+				for _, v := range list {
+					t.row(v.Name, kindsText(v.Kinds), v.Window, plural(int64(len(v.Progress)), "tenant"))
+				}
+			})
+		})
+	}
+	return cmd
+}
+
+func kindsText(kinds []store.Kind) string {
+	names := make([]string, len(kinds))
+	for i, k := range kinds {
+		names[i] = string(k)
+	}
+	return strings.Join(names, ", ")
+}
+
+// newTargetTest returns the command "target test".
+func newTargetTest(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "test NAME", Short: "Ask a target whether it can be used, and change nothing",
+		Args: arguments("NAME"), ValidArgsFunction: a.completeTargets(1),
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return a.do(cmd, refuse, func(ctx context.Context, c *session) error {
+			r, err := c.TestTarget(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			if !r.OK {
+				return errors.New(r.Error)
+			}
+			fmt.Fprintf(a.stdout, "Target %s can be used.\n", printable(args[0]))
+			return nil
+		})
+	}
+	return cmd
+}
+
+// newTargetInit returns the command "target init".
+func newTargetInit(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "init NAME", Short: "Make what a target needs of its own, such as a table",
+		Long: `init makes what a target needs of its own in its system: for PostgreSQL the ledger,
+a table that makes the counts on receipts exact even when a connection dies at the
+commit. To call it again changes nothing.`,
+		Args: arguments("NAME"), ValidArgsFunction: a.completeTargets(1),
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return a.do(cmd, refuse, func(ctx context.Context, c *session) error {
+			if err := c.InitTarget(ctx, args[0]); err != nil {
+				return err
+			}
+			fmt.Fprintf(a.stdout, "Target %s has what it needs.\n", printable(args[0]))
+			return nil
+		})
+	}
+	return cmd
+}
