@@ -31,6 +31,8 @@ const (
 	ActionApprovalRequest Action = "approval.request" // a call waits for a second person
 	ActionApprovalApprove Action = "approval.approve" // who makes it now
 	ActionApprovalReject  Action = "approval.reject"
+	ActionApprovalReopen  Action = "approval.reopen" // its call was refused; it waits again
+	ActionApprovalExpire  Action = "approval.expire" // it can never be carried out any more
 )
 
 // Entry is one line of the audit trail. It names no person but by id, and holds

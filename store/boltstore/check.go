@@ -41,6 +41,7 @@ func (s *Store) Check(ctx context.Context) error {
 				c.receipts()
 				c.approvals()
 				c.replays()
+				c.goneHosts()
 				if err := ctx.Err(); err != nil {
 					return store.Errorf(store.Unavailable, "check: %w", err)
 				}

@@ -15,10 +15,9 @@ const (
 	forgetMost = 1024
 )
 
-// laterBuckets returns the buckets that a file of an earlier version lacks. They
-// hold what expires.
+// laterBuckets returns the buckets that a file of an earlier version lacks.
 func laterBuckets() [][]byte {
-	return [][]byte{bucketApprovals, bucketReplays, bucketReplayEnds}
+	return [][]byte{bucketApprovals, bucketReplays, bucketReplayEnds, bucketReplayTenants, bucketReplayOwners, bucketGoneHosts}
 }
 
 // addLaterBuckets makes a file of an earlier version one of this version. That one
@@ -30,6 +29,9 @@ func addLaterBuckets(db *bolt.DB) error {
 			// One that is not a store of ours is refused by load, and left alone.
 			complete = complete && (tx.Bucket(name) != nil || tx.Bucket(bucketMeta) == nil)
 		}
+		if m := tx.Bucket(bucketMeta); m != nil {
+			complete = complete && m.Get(keyHostKey) != nil
+		}
 		return nil
 	}); err != nil || complete {
 		return err
@@ -40,7 +42,7 @@ func addLaterBuckets(db *bolt.DB) error {
 				return err
 			}
 		}
-		return nil
+		return makeHostKey(tx)
 	})
 }
 
