@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -60,6 +62,48 @@ func TestOpenAPI_AnswersWithMembersThatAreRare(t *testing.T) {
 		t.Fatal(err)
 	}
 	get("/api/v1/status", "import digest since")
+}
+
+// A plan under a gate that is closed tells of the limit behind it.
+func TestOpenAPI_AnswerOfAPlanUnderAClosedGate(t *testing.T) {
+	r := newRig(t, withSettings(t, func(s *purge.Settings) { s.Limits = store.Limits{PerDay: 1} })).inProcess(t)
+	r.create(t, client.NewTenant{ID: "a"}, client.NewTenant{ID: "b"})
+	r.disable(t, days(11), "a", "b")
+	raw(t, r, "POST /api/v1/pause", `{"reason":"migration"}`)
+	res := raw(t, r, "GET /api/v1/plan", "")
+	var report purge.Report
+	if err := json.Unmarshal([]byte(res.body), &report); err != nil {
+		t.Fatalf("%v: %s", err, res.body)
+	}
+	if g := report.Gate; g == nil || g.Reason != store.GatePaused {
+		t.Errorf("gate %+v: %s", g, res.body)
+	}
+	if h := report.Halt; h == nil || h.Reason != store.GateHalted || len(report.Tenants) != 1 {
+		t.Errorf("halt %+v: %s", h, res.body)
+	}
+}
+
+// fullDisk is a store on a disk without room.
+type fullDisk struct{ store.Store }
+
+// Gates implements [store.Store].
+func (f fullDisk) Gates(ctx context.Context) (store.Gates, error) {
+	g, err := f.Store.Gates(ctx)
+	g.Space = &store.Space{Dir: "/var/lib/purger", Free: 20 << 20, Want: 64 << 20}
+	return g, err
+}
+
+func TestOpenAPI_AnswerAboutAStoreWithoutRoom(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.Store = fullDisk{o.Store} }).inProcess(t)
+	res := raw(t, r, "GET /api/v1/status", "")
+	for _, want := range []string{
+		`"space":{"dir":"/var/lib/purger","free":20971520,"want":67108864}`,
+		`"closed":[{"reason":"space","detail":"the disk of /var/lib/purger has 20.0 MiB of room, want 64.0 MiB"}]`,
+	} {
+		if !strings.Contains(res.body, want) {
+			t.Errorf("no %s: %s", want, res.body)
+		}
+	}
 }
 
 // defective is a store with a defect.

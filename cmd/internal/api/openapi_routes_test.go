@@ -12,6 +12,7 @@ import (
 	"github.com/tenantpurge/purger/purge"
 	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
+	"github.com/tenantpurge/purger/store/ndjson"
 )
 
 // beside are the operations that are no endpoints of the API's own table.
@@ -81,18 +82,18 @@ func TestOpenAPI_HasEveryRouteAndNoOther(t *testing.T) {
 // wireTypes are the types whose JSON the schemas describe.
 func wireTypes() map[string]any {
 	return map[string]any{
-		"Actor": store.Actor{}, "Approval": client.Approval{}, "ApprovalPage": client.ApprovalPage{}, "Accepted": client.Accepted{},
+		"Actor": store.Actor{}, "Approval": client.Approval{}, "ApprovalPage": client.ApprovalPage{}, "ApprovalOutcome": store.ApprovalOutcome{}, "Accepted": client.Accepted{},
 		"AuditEntry": store.Entry{}, "AuditPage": client.AuditPage{}, "AuditRef": store.AuditRef{}, "Block": store.Block{},
 		"CheckResult": client.CheckResult{}, "ClosedGate": store.Gate{}, "Compaction": client.Compaction{}, "Counts": store.Counts{},
 		"Deactivated": client.Deactivated{}, "DeactivateRequest": client.DeactivateRequest{}, "DeletedBy": client.DeletedBy{},
 		"DeletedTenant": client.DeletedTenant{}, "Deletion": client.Deletion{}, "Error": client.ErrorBody{}, "ExportSummary": client.ExportSummary{},
-		"FileSize": client.FileSize{}, "Gates": store.Gates{}, "Halt": store.Halt{}, "Hold": client.Hold{}, "HoldRequest": client.HoldRequest{},
-		"Import": store.Import{}, "ImportEvent": client.ImportEvent{}, "ImportProgress": client.ImportProgress{}, "ImportSummary": client.ImportSummary{},
+		"FileSize": client.FileSize{}, "Forgotten": client.Forgotten{}, "Gates": store.Gates{}, "Halt": store.Halt{}, "Hold": client.Hold{}, "HoldRequest": client.HoldRequest{},
+		"Import": store.Import{}, "ImportConflict": ndjson.Conflict{}, "ImportEvent": client.ImportEvent{}, "ImportProgress": client.ImportProgress{}, "ImportSummary": client.ImportSummary{},
 		"Links": client.Links{}, "Meta": client.Meta{}, "NewTenant": client.NewTenant{}, "Pause": store.Pause{}, "PauseRequest": client.PauseRequest{},
 		"Pending": client.Pending{}, "PendingCall": client.PendingCall{}, "Problem": client.Problem{}, "Progress": store.Progress{}, "Purge": client.Purge{},
-		"Reactivated": client.Reactivated{}, "Receipt": store.Receipt{}, "Report": client.Report{}, "ResumeRequest": client.ResumeRequest{}, "Row": client.Row{},
+		"Reactivated": client.Reactivated{}, "Receipt": store.Receipt{}, "RejectRequest": client.RejectRequest{}, "Report": client.Report{}, "ResumeRequest": client.ResumeRequest{}, "Row": client.Row{},
 		"Run": store.Run{}, "RunPage": client.RunPage{}, "Running": client.Running{}, "ServiceStatus": client.Status{}, "Source": client.Source{},
-		"Stats": client.Stats{}, "Tally": client.Tally{}, "Tenant": client.Tenant{}, "TenantPage": client.TenantPage{}, "TenantState": client.TenantState{},
+		"Space": store.Space{}, "Stats": client.Stats{}, "Tally": client.Tally{}, "Tenant": client.Tenant{}, "TenantPage": client.TenantPage{}, "TenantState": client.TenantState{},
 		"Token": client.Token{}, "TokenRequest": client.TokenRequest{}, "Totals": client.Totals{}, "AccessRefused": deactivated{},
 	}
 }
@@ -154,6 +155,8 @@ func TestOpenAPI_WordsAreThoseOfTheCode(t *testing.T) {
 		"Trigger/enum":                        texts(purge.Triggers()),
 		"Block/properties/reason/enum":        texts(store.BlockReasons()),
 		"Problem/properties/code/enum":        texts(slices.Collect(maps.Keys(codes()))),
+		"ClosedGate/properties/reason/enum":   texts([]store.GateReason{store.GatePaused, store.GateHalted, store.GateImport, store.GateSpace}),
+		"Row/properties/outcome/enum":         texts([]purge.Outcome{purge.OutcomeDeleted, purge.OutcomeBlocked, purge.OutcomeFailed, purge.OutcomeRetrying}),
 		"Record/oneOf/1/properties/type/enum": texts(store.Kinds()),
 		"TokenRequest/properties/role/enum":   texts(client.Roles()[1:]),
 	} {
