@@ -23,7 +23,10 @@ func newConfigCheck(a *app) *cobra.Command {
 and the web configuration that it refers to, and reports everything that is wrong,
 each with its line. The exit code is then 78.`,
 		Args: arguments("[FILE]"),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := a.here(cmd); err != nil {
+				return err
+			}
 			if len(args) == 1 {
 				a.configFile = args[0]
 			}
@@ -55,7 +58,10 @@ applied. As YAML, the default, it is a configuration file again.`,
 	*output = formatYAML
 	f := cmd.Flags().Lookup("output")
 	f.DefValue, f.Usage = string(formatYAML), "form of the output: yaml or json"
-	cmd.RunE = func(*cobra.Command, []string) error {
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := a.here(cmd); err != nil {
+			return err
+		}
 		if *output == formatTable {
 			return usageErrorf("a configuration is no table; want -o yaml or -o json")
 		}
