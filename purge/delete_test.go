@@ -239,3 +239,46 @@ func TestDelete_G1_RefusedLeavesAnActiveChildOfADisabledParentActive(t *testing.
 	}
 	wantStatus(t, s, store.StatusActive, "child")
 }
+
+func TestDelete_OnlyDisabledHoldsWhateverThePolicy(t *testing.T) {
+	s := newStore(t)
+	fill(t, s, []store.Tenant{active("active", ""), disabled("disabled", "", time.Hour)}, nil)
+	e := newEngine(t, s, policy(purge.DeleteAny))
+	_, err := e.Delete(context.Background(), purge.Deletion{ID: "active", OnlyDisabled: true, Actor: operator})
+	if store.CodeOf(err) != store.Precondition {
+		t.Errorf("error %v", err)
+	}
+	wantStatus(t, s, store.StatusActive, "active")
+	if v, err := s.Tenant(context.Background(), "active"); err != nil || v.Version != 1 {
+		t.Errorf("tenant %+v, %v", v, err)
+	}
+	if _, err := e.Delete(context.Background(), purge.Deletion{ID: "disabled", OnlyDisabled: true, Actor: operator}); err != nil {
+		t.Error(err)
+	}
+}
+
+// What was checked is what is deleted.
+func TestDelete_G2_CheckIsOfTheVersionThatIsDeleted(t *testing.T) {
+	for _, id := range []string{"disabled", "active"} {
+		s := newStore(t)
+		fill(t, s, []store.Tenant{disabled("disabled", "", time.Hour), active("active", "")}, nil)
+		e := newEngine(t, s, policy(purge.DeleteAny))
+		refusal := store.Errorf(store.Invalid, "not this one")
+		_, err := e.Delete(context.Background(), purge.Deletion{ID: id, Actor: operator, Check: func(store.Tenant) error { return refusal }})
+		if !errors.Is(err, refusal) {
+			t.Errorf("%s: error %v", id, err)
+		}
+		name := "renamed"
+		_, err = e.Delete(context.Background(), purge.Deletion{ID: id, Actor: operator, Check: func(v store.Tenant) error {
+			if v.ID != id {
+				t.Errorf("checked %+v", v)
+			}
+			_, err := s.Update(context.Background(), id, store.Update{Origin: store.Origin{Actor: operator, At: time.Now()}, Change: store.Edit(&name, nil, nil)})
+			return err
+		}})
+		if store.CodeOf(err) != store.Conflict {
+			t.Errorf("%s: error %v, want a conflict", id, err)
+		}
+		wantStatus(t, s, store.Status(id), id)
+	}
+}

@@ -27,6 +27,12 @@ const (
 	ActionImportOpen Action = "import.begin" // nothing is claimed from here
 	ActionImport     Action = "import"       // one transaction of an import
 	ActionImportDone Action = "import.end"   // to here
+
+	ActionApprovalRequest Action = "approval.request" // a call waits for a second person
+	ActionApprovalApprove Action = "approval.approve" // who makes it now
+	ActionApprovalReject  Action = "approval.reject"
+	ActionApprovalReopen  Action = "approval.reopen" // its call was refused; it waits again
+	ActionApprovalExpire  Action = "approval.expire" // it can never be carried out any more
 )
 
 // Entry is one line of the audit trail. It names no person but by id, and holds

@@ -27,6 +27,16 @@ type Change struct {
 	Apply func(t *Tenant, above *Tenant, o Origin) error
 }
 
+// ActionOf returns what the audit trail calls this change of before to after: an
+// edit where a change that could have begun or ended the grace period did not.
+func (c Change) ActionOf(before, after *Tenant) Action {
+	if (c.Action == ActionDeactivate || c.Action == ActionReactivate) && before.Status == after.Status &&
+		before.DisabledAt.Equal(after.DisabledAt) && before.PurgeAfterDays == after.PurgeAfterDays && before.DisabledBy == after.DisabledBy {
+		return ActionEdit
+	}
+	return c.Action
+}
+
 // Deactivate begins the grace period, or begins it anew. days is 0 for the
 // default of grace. protected may be nil.
 func Deactivate(days int, grace Grace, protected func(id string) bool) Change {
@@ -141,6 +151,27 @@ func Edit(name, hostname *string, activeSubscriptions *int) Change {
 		}
 		return nil
 	}}
+}
+
+// Set makes the tenant enabled or not and applies edit, one change of both. It is
+// about what the tenant becomes: the grace period of one that is disabled already
+// goes on. The errors are those of [Deactivate], with the default grace period,
+// [Reactivate] and edit.
+func Set(enabled bool, edit Change, grace Grace, protected func(id string) bool) Change {
+	c := Deactivate(0, grace, protected)
+	if enabled {
+		c = Reactivate()
+	}
+	status := c.Apply
+	c.Apply = func(t *Tenant, above *Tenant, o Origin) error {
+		if enabled || t.Status != StatusDisabled {
+			if err := status(t, above, o); err != nil {
+				return err
+			}
+		}
+		return edit.Apply(t, above, o)
+	}
+	return c
 }
 
 // refuseIrrevocable returns a [Precondition] error once the tenant is claimed.

@@ -173,3 +173,54 @@ func TestEdit_LeavesAloneWhatIsNil(t *testing.T) {
 		}
 	}
 }
+
+func TestSet_IsBothChangesOrNone_G8(t *testing.T) {
+	name, bad := "New", store.Errorf(store.Invalid, "bad")
+	edit := store.Edit(&name, nil, nil)
+	refuses := store.Change{Apply: func(*store.Tenant, *store.Tenant, store.Origin) error { return bad }}
+	above := disabled("root")
+	active := store.Tenant{ID: "a", Status: store.StatusActive}
+	for what, c := range map[string]struct {
+		enabled bool
+		edit    store.Change
+		before  store.Tenant
+		above   *store.Tenant
+		status  store.Status // afterwards; "" for a refusal
+		action  store.Action
+		code    store.Code
+	}{
+		"disabled":                    {false, edit, active, nil, store.StatusDisabled, store.ActionDeactivate, ""},
+		"disabled, its edit refused":  {false, refuses, active, nil, "", "", store.Invalid},
+		"disabled already":            {false, edit, disabled("a"), nil, store.StatusDisabled, store.ActionEdit, ""},
+		"disabled below one that is":  {false, edit, active, &above, store.StatusDisabled, store.ActionDeactivate, ""},
+		"enabled":                     {true, edit, disabled("a"), nil, store.StatusActive, store.ActionReactivate, ""},
+		"enabled already":             {true, edit, active, nil, store.StatusActive, store.ActionEdit, ""},
+		"enabled below a disabled":    {true, edit, active, &above, "", "", store.Precondition},
+		"disabled while it is purged": {false, edit, store.Tenant{ID: "a", Status: store.StatusPurging}, nil, "", "", store.Precondition},
+		"disabled and protected":      {false, edit, store.Tenant{ID: "kept", Status: store.StatusActive}, nil, "", "", store.Precondition},
+	} {
+		change := store.Set(c.enabled, c.edit, store.Grace{}, func(id string) bool { return id == "kept" })
+		after := c.before
+		err := change.Apply(&after, c.above, origin(t0.Add(time.Hour)))
+		if store.CodeOf(err) != c.code {
+			t.Errorf("%s: error %v, want %q", what, err, c.code)
+		}
+		if c.code != "" {
+			continue
+		}
+		if after.Status != c.status || after.Name != name || change.ActionOf(&c.before, &after) != c.action {
+			t.Errorf("%s: %+v, called %s", what, after, change.ActionOf(&c.before, &after))
+		}
+		if c.action == store.ActionEdit && !after.EstimatedPurgeDate.Equal(c.before.EstimatedPurgeDate) {
+			t.Errorf("%s: the date moved to %s", what, after.EstimatedPurgeDate)
+		}
+	}
+	// Deactivating again is no edit, whatever of it is new.
+	before, again := disabled("a"), disabled("a")
+	if err := store.Deactivate(10, store.Grace{}, nil).Apply(&again, nil, origin(before.DisabledAt)); err != nil {
+		t.Fatal(err)
+	}
+	if a := store.Deactivate(10, store.Grace{}, nil).ActionOf(&before, &again); a != store.ActionDeactivate {
+		t.Errorf("deactivated again with another length: %s", a)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
 	"github.com/tenantpurge/purger/cmd/internal/config"
 )
 
@@ -19,6 +20,8 @@ type app struct {
 
 	dataDir    string // "" unless --data-dir was given
 	configFile string // "" for none
+	server     string // "" for the daemon of the data directory
+	tokenFile  string // "" for no token
 }
 
 // The groups of commands in the help.
@@ -42,13 +45,16 @@ keys, credentials and users, and leaves a receipt.
 
 Exit codes: 0 ok, 1 failure, 2 usage or bad input, 3 some tenants of a pass
 failed, 65 the daemon cannot use its store as it is, 69 the daemon has the store
-and does not answer, 75 try again (paused, halted, busy), 78 configuration.`,
+and does not answer, 75 try again (paused, halted, busy, or it waits for a second
+person), 78 configuration.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	})
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageErrorf("%w", err) })
 	root.PersistentFlags().StringVar(&a.dataDir, "data-dir", "", "directory of the store and the daemon's socket (default: dataDir of the configuration, ./purger-data)")
 	root.PersistentFlags().StringVar(&a.configFile, "config", "", "configuration file; without it every field has its default")
+	root.PersistentFlags().StringVar(&a.server, "server", "", "URL of a daemon elsewhere, such as https://purger.example.com:9464; SSL_CERT_FILE may name its certificate authority")
+	root.PersistentFlags().StringVar(&a.tokenFile, "token-file", "", "file with the bearer token for --server")
 	root.AddGroup(
 		&cobra.Group{ID: groupDaemon, Title: "The daemon:"},
 		&cobra.Group{ID: groupPurging, Title: "Purging:"},
@@ -58,9 +64,9 @@ and does not answer, 75 try again (paused, halted, busy), 78 configuration.`,
 	)
 	root.AddCommand(
 		newServe(a), newStatus(a),
-		newRun(a), newPlan(a), newPause(a), newResume(a),
+		newRun(a), newPlan(a), newPause(a), newResume(a), newApproval(a),
 		newTenant(a), newImport(a), newExport(a),
-		newReceipt(a), newAudit(a),
+		newReceipt(a), newAudit(a), newToken(a),
 		newStore(a), newConfig(a), newVersion(a), newMan(a),
 	)
 	return root
@@ -87,6 +93,19 @@ func group(cmd *cobra.Command) *cobra.Command {
 		return usageErrorf("unknown command %q; want one of %s", args[0], strings.Join(names, ", "))
 	}
 	return cmd
+}
+
+// here refuses the flags for a daemon elsewhere, for a command that is about this
+// machine.
+func (a *app) here(cmd *cobra.Command) error {
+	name := strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
+	switch {
+	case a.server != "":
+		return usageErrorf("--server is for commands that call a daemon elsewhere; %s works here alone: want it without", name)
+	case a.tokenFile != "":
+		return usageErrorf("--token-file is for commands that call a daemon elsewhere; %s works here alone: want it without", name)
+	}
+	return nil
 }
 
 // arguments returns a check for exactly the named arguments. A name in brackets

@@ -26,12 +26,14 @@ var arrows = map[string][]string{
 	"metrics":             {"store"},
 	"purge":               {"metrics", "store"},
 	"purge/*":             {"purge", "store"},
+	"purge/client":        {"purge", "store", "store/ndjson"},
 	"scheduler":           {"purge", "metrics", "store"},
-	"cmd/internal/config": {"scheduler", "purge", "metrics", "store"},
-	"cmd/internal/api":    {"scheduler", "purge", "metrics", "store", "store/ndjson"},
+	"cmd/internal/config": {"scheduler", "purge", "purge/client", "metrics", "store"},
+	"cmd/internal/api":    {"scheduler", "purge", "purge/client", "metrics", "store", "store/ndjson"},
 	"cmd/purger":          {"cmd/internal/*", "scheduler", "purge", "purge/*", "metrics", "store", "store/*"},
 	"cmd/purger/disktest": {}, // tests alone
 	"cmd/purger/killtest": {}, // tests alone
+	"deploy/nginx":        {}, // tests alone
 	"deploy/prometheus":   {}, // tests alone
 	"deploy/bench":        {"purge", "metrics", "store", "store/*"},
 }
@@ -55,6 +57,7 @@ var homes = map[string][]string{
 	"github.com/spf13":                       {"cmd/purger"},
 	"github.com/coreos/go-systemd":           {"cmd/purger"},
 	"github.com/coreos/go-oidc":              {"cmd/internal/api"},
+	"github.com/go-jose/go-jose":             {"cmd/internal/api", "test"},
 	"github.com/cenkalti/backoff":            {"purge", "purge/*"},
 	"go.uber.org/zap":                        {"store/*", "purge", "purge/*", "scheduler", "cmd/internal/config", "cmd/internal/api", "cmd/purger", "test"},
 	"github.com/google/uuid":                 {"store/*", "purge", "purge/*", "scheduler", "cmd/internal/api", "cmd/purger", "test"},
@@ -64,6 +67,7 @@ var homes = map[string][]string{
 	"go.uber.org/goleak":                     suites,
 	"pgregory.net/rapid":                     suites,
 	"github.com/anishathalye/porcupine":      suites,
+	"github.com/santhosh-tekuri/jsonschema":  suites,
 	"testing":                                suites,
 	module + "/store/storetest":              {"test"},
 	module + "/purge/targettest":             {"test"},

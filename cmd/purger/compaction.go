@@ -28,6 +28,13 @@ func (c *compaction) due(now, erasedSince time.Time, after time.Duration) bool {
 	return now.Sub(erasedSince) >= after
 }
 
+// forget removes from the store what has expired, even if nothing else changes.
+func (d *daemon) forget(ctx context.Context) {
+	if err := d.store.Forget(ctx, time.Now()); err != nil && ctx.Err() == nil {
+		d.logger.Error("what has expired could not be removed from the store: answers and approvals", zap.Error(err))
+	}
+}
+
 // compactInTime compacts the store if it is time.
 func (d *daemon) compactInTime(ctx context.Context) {
 	now := time.Now()

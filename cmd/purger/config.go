@@ -3,10 +3,7 @@ package main
 import (
 	"fmt"
 
-	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/spf13/cobra"
-
-	"github.com/tenantpurge/purger/cmd/internal/config"
 )
 
 // newConfig returns the command "config".
@@ -26,7 +23,10 @@ func newConfigCheck(a *app) *cobra.Command {
 and the web configuration that it refers to, and reports everything that is wrong,
 each with its line. The exit code is then 78.`,
 		Args: arguments("[FILE]"),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := a.here(cmd); err != nil {
+				return err
+			}
 			if len(args) == 1 {
 				a.configFile = args[0]
 			}
@@ -37,21 +37,13 @@ each with its line. The exit code is then 78.`,
 			if err != nil {
 				return err
 			}
-			if err := checkWeb(cfg); err != nil {
+			if err := checkWeb(cfg, nil); err != nil {
 				return err
 			}
 			fmt.Fprintf(a.stdout, "%s: ok\n", printable(a.configFile))
 			return nil
 		},
 	}
-}
-
-// checkWeb reads the web configuration file and what it refers to.
-func checkWeb(cfg config.Config) error {
-	if err := web.Validate(cfg.Web.ConfigFile); err != nil {
-		return &exitError{code: exitConfig, err: fmt.Errorf("web.configFile: %s: %w; want a file as exporter-toolkit documents it", cfg.Web.ConfigFile, err)}
-	}
-	return nil
 }
 
 // newConfigPrint returns the command "config print".
@@ -66,7 +58,10 @@ applied. As YAML, the default, it is a configuration file again.`,
 	*output = formatYAML
 	f := cmd.Flags().Lookup("output")
 	f.DefValue, f.Usage = string(formatYAML), "form of the output: yaml or json"
-	cmd.RunE = func(*cobra.Command, []string) error {
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := a.here(cmd); err != nil {
+			return err
+		}
 		if *output == formatTable {
 			return usageErrorf("a configuration is no table; want -o yaml or -o json")
 		}

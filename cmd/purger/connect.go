@@ -16,6 +16,7 @@ import (
 	"github.com/tenantpurge/purger/cmd/internal/api"
 	"github.com/tenantpurge/purger/cmd/internal/config"
 	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 	"github.com/tenantpurge/purger/store/boltstore"
 )
@@ -43,7 +44,7 @@ const answerTimeout = 5 * time.Second
 
 // session is the API, wherever it is served.
 type session struct {
-	*api.Client
+	*client.Client
 	// local says that this process serves it, on a store that it has opened.
 	local bool
 	close func() error
@@ -72,7 +73,7 @@ func (a *app) do(cmd *cobra.Command, missing whenMissing, f func(context.Context
 	if err != nil {
 		return stopped(ctx, err)
 	}
-	err = f(ctx, s)
+	err = a.withoutToken(waits(f(ctx, s)))
 	if err != nil && s.discard != nil {
 		err = errors.Join(err, s.discard())
 	}
@@ -80,6 +81,15 @@ func (a *app) do(cmd *cobra.Command, missing whenMissing, f func(context.Context
 		fmt.Fprintf(a.stderr, "new store in %s\n", printable(s.made)) // perhaps --data-dir was forgotten
 	}
 	return errors.Join(stopped(ctx, err), s.Close())
+}
+
+// withoutToken adds to a refusal by a daemon elsewhere, which wants to know who
+// calls, how it is told.
+func (a *app) withoutToken(err error) error {
+	if store.CodeOf(err) != store.Unauthenticated || a.server == "" || a.tokenFile != "" {
+		return err
+	}
+	return fmt.Errorf("%w; want --token-file FILE, with a token of its issuer or of 'purger token' on its machine", err)
 }
 
 // stopped returns err, or why ctx ended if it has and err has no exit code of
@@ -95,17 +105,20 @@ func stopped(ctx context.Context, err error) error {
 // connect returns a session with the daemon, or, where nobody listens, with a
 // server of its own on the store.
 func (a *app) connect(ctx context.Context, missing whenMissing) (*session, error) {
+	if a.server != "" || a.tokenFile != "" {
+		return a.connectTCP(ctx)
+	}
 	cfg, err := a.config()
 	if err != nil {
 		return nil, err
 	}
-	socket := filepath.Join(cfg.DataDir, api.SocketName)
+	socket := filepath.Join(cfg.DataDir, client.SocketName)
 	for deadline := time.Now().Add(connectTimeout); ; {
-		c, err := api.Dial(ctx, socket)
+		c, err := client.Dial(ctx, socket)
 		if err == nil {
 			return a.answering(ctx, c, socket)
 		}
-		if !errors.Is(err, api.ErrNotReachable) {
+		if !errors.Is(err, client.ErrNotReachable) {
 			return nil, err
 		}
 		s, err := a.openLocal(ctx, cfg, missing)
@@ -119,9 +132,28 @@ func (a *app) connect(ctx context.Context, missing whenMissing) (*session, error
 	}
 }
 
+// connectTCP returns a session with a daemon elsewhere.
+func (a *app) connectTCP(ctx context.Context) (*session, error) {
+	switch {
+	case a.server == "":
+		return nil, usageErrorf("--token-file is for a daemon elsewhere; want --server, too")
+	case a.dataDir != "":
+		return nil, usageErrorf("--data-dir is for a daemon here, and --server for one elsewhere; want one of them")
+	}
+	o := client.Options{Server: a.server}
+	if a.tokenFile != "" {
+		o.Token = client.TokenFile(a.tokenFile)
+	}
+	c, err := client.New(o)
+	if err != nil {
+		return nil, usageErrorf("--server: %w", err)
+	}
+	return a.answering(ctx, c, a.server)
+}
+
 // answering returns a session with a daemon that answers. One that is stopped or
 // hangs still accepts connections, and nobody should wait for it for ever.
-func (a *app) answering(ctx context.Context, c *api.Client, socket string) (*session, error) {
+func (a *app) answering(ctx context.Context, c *client.Client, where string) (*session, error) {
 	probe, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	_, err := c.Status(probe)
@@ -129,7 +161,7 @@ func (a *app) answering(ctx context.Context, c *api.Client, socket string) (*ses
 		return &session{Client: c}, nil // what is wrong, the call itself will tell
 	}
 	return nil, errors.Join(&exitError{code: exitUnreachable, err: fmt.Errorf(
-		"the daemon accepts connections on %s and does not answer within %s; want one that is not stopped: look at its log, or start it anew", socket, answerTimeout)}, c.Close())
+		"the daemon accepts connections on %s and does not answer within %s; want one that is not stopped: look at its log, or start it anew", where, answerTimeout)}, c.Close())
 }
 
 // openLocal opens the store and serves it to this process alone. The contexts
@@ -170,6 +202,7 @@ func (a *app) openLocal(ctx context.Context, cfg config.Config, missing whenMiss
 	c := serveLocal(ctx, api.Options{
 		Store: st, Engine: engine, DataDir: cfg.DataDir, TempDir: cfg.Store.ImportTempDir,
 		Version: readBuildInfo().Version, Logger: logger,
+		Approvals: func() api.Approvals { return api.Approvals(cfg.API.Approvals) },
 	})
 	return &session{Client: c, local: true, made: made, discard: st.Discard, close: func() error {
 		return errors.Join(st.Close(), remove())
@@ -178,9 +211,9 @@ func (a *app) openLocal(ctx context.Context, cfg config.Config, missing whenMiss
 
 // serveLocal serves the API to this process alone. The contexts of the requests
 // end with ctx. Closing the client waits until every request has ended.
-func serveLocal(ctx context.Context, o api.Options) *api.Client {
+func serveLocal(ctx context.Context, o api.Options) *client.Client {
 	h := api.New(o)
-	return api.NewClient(api.InProcess(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return client.Over(api.InProcess(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rctx, cancel := context.WithCancelCause(r.Context())
 		defer cancel(nil)
 		defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
@@ -191,7 +224,7 @@ func serveLocal(ctx context.Context, o api.Options) *api.Client {
 // storeOptions returns how the store of the configuration is opened.
 func storeOptions(cfg config.Config, logger *zap.Logger, mustExist bool) boltstore.Options {
 	return boltstore.Options{
-		Dir: cfg.DataDir, MustExist: mustExist, Logger: logger,
+		Dir: cfg.DataDir, MustExist: mustExist, Logger: logger, UniqueHosts: true,
 		TxTarget: cfg.Store.TransactionTarget, MmapSize: cfg.Store.MmapSize,
 	}
 }

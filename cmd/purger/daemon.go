@@ -14,6 +14,7 @@ import (
 	"github.com/tenantpurge/purger/cmd/internal/api"
 	"github.com/tenantpurge/purger/metrics"
 	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/scheduler"
 	"github.com/tenantpurge/purger/store"
 	"github.com/tenantpurge/purger/store/boltstore"
@@ -44,6 +45,9 @@ type daemon struct {
 	engine    *purge.Engine
 	scheduler *scheduler.Scheduler
 	passes    *passWatcher
+	callers   *callers
+	gate      *api.Gate
+	deletions *api.Deletions
 	// operations serves metrics and health.
 	operations http.Handler
 	compaction compaction
@@ -57,7 +61,7 @@ type daemon struct {
 // openStore opens the store, after making sure that no other daemon serves it.
 func (d *daemon) openStore(ctx context.Context) error {
 	cfg := d.settings.get()
-	if c, err := api.Dial(ctx, filepath.Join(cfg.DataDir, api.SocketName)); err == nil {
+	if c, err := client.Dial(ctx, filepath.Join(cfg.DataDir, client.SocketName)); err == nil {
 		return &exitError{code: exitTryAgain, err: errors.Join(
 			fmt.Errorf("another purger serves %s; want one daemon for each data directory", cfg.DataDir), c.Close())}
 	}
@@ -87,11 +91,15 @@ func unusable(err error) error {
 // buildEngine makes everything that passes need, and what watches them.
 func (d *daemon) buildEngine(context.Context) error {
 	cfg, build := d.settings.get(), readBuildInfo()
+	var err error
+	if d.callers, err = newCallers(cfg, d.logger.Named("auth")); err != nil {
+		return err
+	}
+	d.deletions = api.NewDeletions(d.logger.Named("api"))
 	reg := metrics.NewRegistry()
 	d.metrics = metrics.New(reg, metrics.Build{Version: build.Version, Revision: build.Revision, GoVersion: build.GoVersion})
 	d.metrics.WatchStore(d.store)
 	d.metrics.ConfigReloaded(true, time.Now())
-	var err error
 	d.engine, err = purge.New(purge.Options{
 		Store: d.store, Metrics: d.metrics, Logger: d.logger.Named("purge"), Settings: cfg.PurgeSettings(),
 	})
@@ -113,21 +121,40 @@ func (d *daemon) buildEngine(context.Context) error {
 	}
 	d.operations = api.OperationsHandler(api.OperationsOptions{
 		Gatherer: reg, Store: d.store, Scheduler: d.scheduler,
-		Reload:  func(context.Context) error { return d.reload() },
-		Version: build.Version, Logger: d.logger, Metrics: d.metrics,
+		Reload:       func(context.Context) error { return d.reload() },
+		Authenticate: d.callers.onTCP,
+		Version:      build.Version, Logger: d.logger, Metrics: d.metrics,
+	})
+	return nil
+}
+
+// openGate reads into memory who may be served.
+func (d *daemon) openGate(ctx context.Context) error {
+	began := time.Now()
+	if err := d.store.LoadAccess(ctx); err != nil {
+		return fmt.Errorf("read the tenants for the gate: %w", err)
+	}
+	d.logger.Debug("the gate knows the tenants", zap.Duration("took", time.Since(began)))
+	d.gate = api.NewGate(api.GateOptions{
+		Keeper: d.store, Authenticate: d.callers.onTCP, Logger: d.logger.Named("gate"), Metrics: d.metrics,
+		Policy: func() api.GatePolicy {
+			gate := d.settings.get().API.Gate
+			return api.GatePolicy{AllowUnknown: gate.Unknown == "allow", Anonymous: gate.Anonymous}
+		},
 	})
 	return nil
 }
 
 // serveSocket serves the API on the Unix socket.
 func (d *daemon) serveSocket(context.Context) error {
-	path := filepath.Join(d.settings.get().DataDir, api.SocketName)
+	path := filepath.Join(d.settings.get().DataDir, client.SocketName)
 	l, err := api.ListenUnix(path)
 	if err != nil {
 		return err
 	}
 	o := d.apiOptions()
 	o.Scheduler, o.Metrics = d.scheduler, d.metrics
+	o.Authenticate, o.Tokens, o.Gate = d.callers.onSocket, d.callers.local, d.gate
 	srv := api.NewHTTPServer(api.New(o), d.logger.Named("api"))
 	d.runServer("socket", srv, func() error { return srv.Serve(l) })
 	d.logger.Info("serving the API", zap.String("socket", path))
@@ -140,7 +167,22 @@ func (d *daemon) apiOptions() api.Options {
 	return api.Options{
 		Store: d.store, Engine: d.engine, DataDir: cfg.DataDir, TempDir: cfg.Store.ImportTempDir,
 		Version: readBuildInfo().Version, Logger: d.logger,
+		Deletions: d.deletions, Policy: d.policy,
+		Approvals: func() api.Approvals { return api.Approvals(d.settings.get().API.Approvals) },
 	}
+}
+
+// policy returns what the configuration says about calls.
+func (d *daemon) policy() api.Policy {
+	cfg := d.settings.get().API
+	return api.Policy{HostnameOptional: cfg.ConfirmHostname == "optional", SyncTimeout: cfg.SyncTimeout}
+}
+
+// allowDeletions puts the end of deletions under way on the stop stack, above the
+// servers: who waits for one is to be told.
+func (d *daemon) allowDeletions(context.Context) error {
+	d.stop.push("deletions", d.settings.get().Purge.DrainTimeout+drainMargin, d.deletions.Close)
+	return nil
 }
 
 // runServer runs serve, and puts the end of srv on the stop stack.

@@ -8,7 +8,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
 	"github.com/tenantpurge/purger/cmd/internal/config"
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -21,7 +23,7 @@ const (
 	exitSomeFailed  = 3  // a pass ended; some tenants failed or will be retried
 	exitStore       = 65 // the daemon cannot use the store as it is; trying again does not help
 	exitUnreachable = 69 // another process has the store, and does not answer
-	exitTryAgain    = 75 // a gate is closed, a limit is reached, or it is busy
+	exitTryAgain    = 75 // a gate is closed, a limit is reached, it waits for a second person, or it is busy
 	exitConfig      = 78 // the configuration is wrong
 )
 
@@ -61,6 +63,8 @@ func exitCode(err error) int {
 		return exit.code
 	case errors.As(err, &problems):
 		return exitConfig
+	case errors.Is(err, client.ErrNotReachable):
+		return exitUnreachable
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return exitTryAgain
 	}

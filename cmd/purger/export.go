@@ -6,7 +6,8 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
-	"github.com/tenantpurge/purger/cmd/internal/api"
+
+	"github.com/tenantpurge/purger/purge/client"
 )
 
 // newExport returns the command "export".
@@ -20,7 +21,7 @@ standard output. Tenants that are being purged are left out and counted.`,
 	force := cmd.Flags().Bool("force", false, "replace a file that is there")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return a.do(cmd, refuse, func(ctx context.Context, c *session) error {
-			var s api.ExportSummary
+			var s client.ExportSummary
 			fill := func(w io.Writer) (err error) {
 				s, err = c.Export(ctx, w)
 				return err

@@ -20,6 +20,7 @@ import (
 
 	"github.com/tenantpurge/purger/cmd/internal/api"
 	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 	"github.com/tenantpurge/purger/store/boltstore"
 )
@@ -84,13 +85,32 @@ func cmdChanging(ts *testscript.TestScript, neg bool, args []string) {
 		h := api.New(api.Options{Store: st, Engine: e})
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			h.ServeHTTP(w, r)
-			if id, ok := strings.CutPrefix(r.URL.Path, api.Prefix+"/tenants/"); ok && r.Method == http.MethodGet {
+			if id, ok := strings.CutPrefix(r.URL.Path, client.Prefix+"/tenants/"); ok && r.Method == http.MethodGet {
 				name := "changed"
 				o := store.Origin{Actor: store.Actor{ID: "test"}, At: time.Now()}
 				if _, err := st.Update(r.Context(), id, store.Update{Origin: o, Change: store.Edit(&name, nil, nil)}); err != nil {
 					panic(err)
 				}
 			}
+		})
+	})
+}
+
+// cmdTwo serves the API of a daemon that wants two people, to whoever a file names:
+// two dir file.
+func cmdTwo(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: two dir file")
+	}
+	file := ts.MkAbs(args[1])
+	serveOdd(ts, args[0], func(st *boltstore.Store, e *purge.Engine) http.Handler {
+		return api.New(api.Options{
+			Store: st, Engine: e,
+			Approvals: func() api.Approvals { return api.Approvals{Delete: 2, Resume: 2, Expire: time.Hour} },
+			Authenticate: func(*http.Request) (api.Caller, error) {
+				name, err := os.ReadFile(file)
+				return api.Caller{Actor: store.Actor{ID: strings.TrimSpace(string(name))}, Role: client.RoleSuperAdmin}, err
+			},
 		})
 	})
 }
@@ -103,7 +123,7 @@ func serveOdd(ts *testscript.TestScript, dir string, handler func(*boltstore.Sto
 	ts.Check(err)
 	e, err := purge.New(purge.Options{Store: st, Settings: purge.DefaultSettings()})
 	ts.Check(err)
-	l, err := api.ListenUnix(filepath.Join(dir, api.SocketName))
+	l, err := api.ListenUnix(filepath.Join(dir, client.SocketName))
 	ts.Check(err)
 	srv := api.NewHTTPServer(handler(st, e), nil)
 	done := make(chan struct{})

@@ -38,8 +38,8 @@ func (d *daemon) report(ctx context.Context) {
 	}
 }
 
-// tellStatus keeps the status line of the service manager, and compacts when it
-// is time, which is looked at as often.
+// tellStatus keeps the status line of the service manager. As often it forgets what
+// has expired, and compacts when it is time.
 func (d *daemon) tellStatus(ctx context.Context) {
 	tick := time.NewTicker(statusPeriod)
 	defer tick.Stop()
@@ -57,6 +57,7 @@ func (d *daemon) tellStatus(ctx context.Context) {
 		case <-tick.C:
 		case <-d.passes.ended:
 		}
+		d.forget(ctx)
 		d.compactInTime(ctx)
 	}
 }

@@ -9,7 +9,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/tenantpurge/purger/cmd/internal/api"
+
+	"github.com/tenantpurge/purger/purge/client"
 )
 
 // newImport returns the command "import".
@@ -24,7 +25,7 @@ no store yet, one is made.`,
 		Args: arguments("FILE|-"),
 	}
 	output := outputFlag(cmd)
-	o := api.ImportOptions{}
+	o := client.ImportOptions{}
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "only check, against what is in the store")
 	cmd.Flags().StringVar(&o.OnConflict, "on-conflict", "fail", "what to do about a record that differs from the one in the store: fail, or keep the one in the store")
 	cmd.Flags().BoolVar(&o.Supersede, "supersede", false, "take the place of another import that is not complete, whose missing records nothing waits for any more")
@@ -79,7 +80,7 @@ func (a *app) openInput(arg string) (name string, in io.ReadCloser, err error) {
 // importError names the file and lists what is wrong with it, line by line. The
 // code stays that of err.
 func importError(name string, err error) error {
-	var bad *api.ImportError
+	var bad *client.ImportError
 	if !errors.As(err, &bad) {
 		return fmt.Errorf("%s: %w", name, err)
 	}
@@ -111,11 +112,11 @@ func (e importFailure) Error() string { return e.text }
 func (e importFailure) Unwrap() error { return e.cause }
 
 // importTable renders the summary of an import.
-func importTable(t *table, name string, s api.ImportSummary, dryRun bool) {
+func importTable(t *table, name string, s client.ImportSummary, dryRun bool) {
 	t.row("", "NEW", "UNCHANGED", "CONFLICTS", "SKIPPED")
 	for _, r := range []struct {
 		name string
-		n    api.Tally
+		n    client.Tally
 	}{{"tenants", s.Tenants}, {"resources", s.Resources}} {
 		t.row(r.name, number(r.n.New), number(r.n.Unchanged), number(r.n.Conflict), number(r.n.Skipped))
 	}

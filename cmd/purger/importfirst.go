@@ -7,7 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/tenantpurge/purger/cmd/internal/api"
+	"github.com/tenantpurge/purger/purge/client"
 )
 
 // importFirst imports the file of --import before anything is purged. A file
@@ -37,7 +37,7 @@ func (d *daemon) importFile(ctx context.Context) error {
 	o.Logger = nil // nobody has asked for anything
 	c := serveLocal(ctx, o)
 	p := d.app.newProgress()
-	s, err := c.Import(ctx, in, api.ImportOptions{OnConflict: "keep"}, p.show)
+	s, err := c.Import(ctx, in, client.ImportOptions{OnConflict: "keep"}, p.show)
 	p.clear()
 	err = errors.Join(err, c.Close())
 	if err != nil {

@@ -26,7 +26,10 @@ func TestScripts_WithDaemon(t *testing.T) {
 	runScripts(t, "testdata/both", true)
 }
 
-func runScripts(t *testing.T, dir string, daemon bool) {
+// runScripts runs the scripts of a directory. env has assignments beyond those
+// that every script has.
+func runScripts(t *testing.T, dir string, daemon bool, env ...string) {
+	t.Helper()
 	testscript.Run(t, testscript.Params{
 		Dir:                 dir,
 		RequireExplicitExec: true,
@@ -42,6 +45,7 @@ func runScripts(t *testing.T, dir string, daemon bool) {
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Values[worldKey{}] = newWorld(e)
+			e.Vars = append(e.Vars, env...)
 			// The race detector lets every process sleep a second at its end.
 			e.Setenv("GORACE", "atexit_sleep_ms=0")
 			return nil
@@ -61,6 +65,7 @@ func runScripts(t *testing.T, dir string, daemon bool) {
 			"lock":        cmdLock,
 			"failing":     cmdFailing,
 			"changing":    cmdChanging,
+			"two":         cmdTwo,
 			"hang":        cmdHang,
 			"beginimport": cmdBeginImport,
 			"mask":        cmdMask,

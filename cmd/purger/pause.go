@@ -5,7 +5,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-	"github.com/tenantpurge/purger/cmd/internal/api"
+
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -30,7 +31,7 @@ It is kept in the store and outlives a restart. With --until it ends by itself.`
 			return err
 		}
 		return a.do(cmd, refuse, func(ctx context.Context, c *session) error {
-			g, err := c.Pause(ctx, api.PauseRequest{Reason: *reason, Until: end})
+			g, err := c.Pause(ctx, client.PauseRequest{Reason: *reason, Until: end})
 			if err != nil {
 				return err
 			}
@@ -57,7 +58,7 @@ a reason; --allow lets that many tenants pass beyond the limits.`,
 			return usageErrorf("--allow %d: want 0 or more", *allow)
 		}
 		return a.do(cmd, refuse, func(ctx context.Context, c *session) error {
-			g, err := c.Resume(ctx, api.ResumeRequest{Reason: *reason, Allow: *allow})
+			g, err := c.Resume(ctx, client.ResumeRequest{Reason: *reason, Allow: *allow})
 			if err != nil {
 				return err
 			}

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/tenantpurge/purger/cmd/internal/api"
+	"github.com/tenantpurge/purger/purge/client"
 )
 
 // progress is a line on a terminal that says how far an import is. Where
@@ -23,7 +23,7 @@ func (a *app) newProgress() *progress {
 }
 
 // show replaces the line.
-func (p *progress) show(e api.ImportProgress) {
+func (p *progress) show(e client.ImportProgress) {
 	if p.w == nil {
 		return
 	}

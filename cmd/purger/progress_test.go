@@ -4,14 +4,14 @@ import (
 	"bytes"
 	"testing"
 
-	"github.com/tenantpurge/purger/cmd/internal/api"
+	"github.com/tenantpurge/purger/purge/client"
 )
 
 func TestProgress_IsOneLineThatGoesAway(t *testing.T) {
 	var b bytes.Buffer
 	p := &progress{w: &b}
-	p.show(api.ImportProgress{Stage: "read", Lines: 1500})
-	p.show(api.ImportProgress{Stage: "write\n", Lines: 500, Total: 1500})
+	p.show(client.ImportProgress{Stage: "read", Lines: 1500})
+	p.show(client.ImportProgress{Stage: "write\n", Lines: 500, Total: 1500})
 	p.clear()
 	want := "\r\x1b[Kread: 1,500\r\x1b[K\"write\\n\": 500 of 1,500 (33 %)\r\x1b[K"
 	if b.String() != want {
@@ -22,7 +22,7 @@ func TestProgress_IsOneLineThatGoesAway(t *testing.T) {
 func TestProgress_WithoutATerminalOrAnEventShowsNothing(t *testing.T) {
 	var b bytes.Buffer
 	p := (&app{stderr: &b}).newProgress()
-	p.show(api.ImportProgress{Stage: "read", Lines: 1})
+	p.show(client.ImportProgress{Stage: "read", Lines: 1})
 	p.clear()
 	(&progress{w: &b}).clear()
 	if b.Len() > 0 {

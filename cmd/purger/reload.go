@@ -48,9 +48,14 @@ func (d *daemon) apply() error {
 	if err != nil {
 		return err
 	}
+	admit, err := d.callers.prepare(next)
+	if err != nil {
+		return err
+	}
 	if err := d.engine.Configure(next.PurgeSettings()); err != nil {
 		return err
 	}
+	admit()
 	if next.Purge.Schedule != now.Purge.Schedule {
 		d.scheduler.SetSchedule(schedule)
 	}

@@ -44,7 +44,8 @@ func (a *app) serveConfig(f serveFlags) (config.Config, error) {
 	if f.webConfig != "" {
 		cfg.Web.ConfigFile = f.webConfig
 	}
-	return cfg, checkWeb(cfg)
+	cfg.Web.Insecure = cfg.Web.Insecure || f.insecure
+	return cfg, checkWeb(cfg, f.listen)
 }
 
 // restartOnly returns the fields that differ between two configurations and
@@ -59,6 +60,7 @@ func restartOnly(a, b config.Config) []string {
 		{"log.format", a.Log.Format != b.Log.Format},
 		{"web.listenAddress", a.Web.ListenAddress != b.Web.ListenAddress},
 		{"web.configFile", a.Web.ConfigFile != b.Web.ConfigFile},
+		{"web.insecure", a.Web.Insecure != b.Web.Insecure},
 		{"purge.drainTimeout", a.Purge.DrainTimeout != b.Purge.DrainTimeout},
 		{"store.transactionTarget", a.Store.TransactionTarget != b.Store.TransactionTarget},
 		{"store.mmapSize", a.Store.MmapSize != b.Store.MmapSize},

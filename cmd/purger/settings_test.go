@@ -14,8 +14,8 @@ func TestSettings_EveryFieldIsEitherLiveOrNamedAsNeedingARestart(t *testing.T) {
 	if keys := restartOnly(now, kept); len(keys) > 0 {
 		t.Errorf("kept, and changed all the same: %v", keys)
 	}
-	if keys := restartOnly(now, next); len(keys) != 8 {
-		t.Errorf("fields that need a restart: %v; want 8", keys)
+	if keys := restartOnly(now, next); len(keys) != 9 {
+		t.Errorf("fields that need a restart: %v; want 9", keys)
 	}
 	// What remains changed is what a reload applies: nothing else may.
 	live := config.Default()
@@ -42,6 +42,13 @@ func changeAll(t *testing.T, v reflect.Value) {
 		v.SetInt(v.Int() + 1)
 	case reflect.Float64:
 		v.SetFloat(v.Float() + 1)
+	case reflect.Bool:
+		v.SetBool(!v.Bool())
+	case reflect.Map:
+		x := reflect.ValueOf("x")
+		m := reflect.MakeMap(v.Type())
+		m.SetMapIndex(x.Convert(v.Type().Key()), x.Convert(v.Type().Elem()))
+		v.Set(m)
 	case reflect.Slice:
 		v.Set(reflect.ValueOf([]string{"x"}))
 	default:

@@ -6,7 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/tenantpurge/purger/cmd/internal/api"
+
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -30,7 +31,7 @@ func newStatus(a *app) *cobra.Command {
 }
 
 // statusTable renders the status for a person: what stops purging comes first.
-func statusTable(t *table, s api.Status) {
+func statusTable(t *table, s client.Status) {
 	daemon := "not running"
 	if s.Daemon {
 		daemon = fmt.Sprintf("running, pid %d, version %s", s.PID, s.Version)
@@ -90,7 +91,7 @@ func runText(r store.Run) string {
 }
 
 // statsFields renders what the store holds.
-func statsFields(t *table, s api.Stats) {
+func statsFields(t *table, s client.Stats) {
 	var tenants []string
 	for _, v := range store.Statuses() {
 		if n := s.Tenants[v]; n > 0 {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tenantpurge/purger/cmd/internal/api"
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -59,12 +59,12 @@ func newTenantGet(a *app) *cobra.Command {
 }
 
 // printTenant renders one tenant.
-func (a *app) printTenant(f format, t api.Tenant) error {
+func (a *app) printTenant(f format, t client.Tenant) error {
 	return f.write(a.stdout, t, func(out *table) { tenantTable(out, t) })
 }
 
 // tenantTable renders a tenant for a person.
-func tenantTable(out *table, t api.Tenant) {
+func tenantTable(out *table, t client.Tenant) {
 	out.field("id", t.ID)
 	out.field("parent", t.ParentID)
 	out.field("name", t.Name)

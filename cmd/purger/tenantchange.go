@@ -4,7 +4,8 @@ import (
 	"context"
 
 	"github.com/spf13/cobra"
-	"github.com/tenantpurge/purger/cmd/internal/api"
+
+	"github.com/tenantpurge/purger/purge/client"
 )
 
 // newTenantDeactivate returns the command "tenant deactivate".
@@ -19,7 +20,7 @@ it with nothing lost. Deactivating again begins the period anew.`,
 	output := outputFlag(cmd)
 	days := cmd.Flags().Int("days", 0, "length of the grace period in days (default: the configuration's)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		var r api.DeactivateRequest
+		var r client.DeactivateRequest
 		if cmd.Flags().Changed("days") {
 			if *days <= 0 {
 				return usageErrorf("--days %d: want a number of days above 0, within tenants.gracePeriod of the configuration", *days)
@@ -27,7 +28,11 @@ it with nothing lost. Deactivating again begins the period anew.`,
 			r.PurgeAfterDays = days
 		}
 		return a.withTenant(cmd, args, func(ctx context.Context, c *session, id string) error {
-			d, err := c.Deactivate(ctx, id, r)
+			t, err := c.Tenant(ctx, id, false)
+			if err != nil {
+				return err
+			}
+			d, err := c.Deactivate(ctx, id, r, client.WithHostname(t.Hostname))
 			if err != nil {
 				return err
 			}
@@ -48,7 +53,11 @@ func newTenantReactivate(a *app) *cobra.Command {
 	output := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return a.withTenant(cmd, args, func(ctx context.Context, c *session, id string) error {
-			r, err := c.Reactivate(ctx, id)
+			t, err := c.Tenant(ctx, id, false)
+			if err != nil {
+				return err
+			}
+			r, err := c.Reactivate(ctx, id, client.WithHostname(t.Hostname))
 			if err != nil {
 				return err
 			}
@@ -77,7 +86,7 @@ func newTenantHold(a *app) *cobra.Command {
 			return err
 		}
 		return a.withTenant(cmd, args, func(ctx context.Context, c *session, id string) error {
-			t, err := c.Hold(ctx, id, api.HoldRequest{Reason: *reason, Until: end})
+			t, err := c.Hold(ctx, id, client.HoldRequest{Reason: *reason, Until: end})
 			if err != nil {
 				return err
 			}
@@ -89,17 +98,17 @@ func newTenantHold(a *app) *cobra.Command {
 
 // newTenantRelease returns the command "tenant release".
 func newTenantRelease(a *app) *cobra.Command {
-	return newTenantAction(a, "release ID", "End a hold", (*api.Client).Release)
+	return newTenantAction(a, "release ID", "End a hold", (*client.Client).Release)
 }
 
 // newTenantRetry returns the command "tenant retry".
 func newTenantRetry(a *app) *cobra.Command {
-	return newTenantAction(a, "retry ID", "Give a failed purge its attempts anew", (*api.Client).Retry)
+	return newTenantAction(a, "retry ID", "Give a failed purge its attempts anew", (*client.Client).Retry)
 }
 
 // newTenantAction returns a command that needs nothing but the id, and shows
 // the tenant as it is afterwards.
-func newTenantAction(a *app, use, short string, call func(*api.Client, context.Context, string) (api.Tenant, error)) *cobra.Command {
+func newTenantAction(a *app, use, short string, call func(*client.Client, context.Context, string) (client.Tenant, error)) *cobra.Command {
 	cmd := &cobra.Command{Use: use, Short: short, Args: arguments("ID")}
 	output := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

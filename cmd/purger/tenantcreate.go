@@ -4,7 +4,8 @@ import (
 	"context"
 
 	"github.com/spf13/cobra"
-	"github.com/tenantpurge/purger/cmd/internal/api"
+
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -18,7 +19,7 @@ is made.`,
 		Args:    arguments("ID"),
 	}
 	output := outputFlag(cmd)
-	var t api.NewTenant
+	var t client.NewTenant
 	cmd.Flags().StringVar(&t.ParentID, "parent", "", "id of the parent; without it the tenant is a root")
 	cmd.Flags().StringVar(&t.Name, "name", "", "name for people")
 	cmd.Flags().StringVar(&t.Hostname, "hostname", "", "host name under which it is served")

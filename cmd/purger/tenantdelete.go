@@ -5,7 +5,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-	"github.com/tenantpurge/purger/cmd/internal/api"
+
+	"github.com/tenantpurge/purger/purge/client"
 )
 
 // newTenantDelete returns the command "tenant delete".
@@ -27,10 +28,10 @@ The id has to be typed to confirm it, or --yes to be given.`,
 		if *version < 0 {
 			return usageErrorf("--version %d: want 1 or more", *version)
 		}
+		var seen client.Tenant
 		if !*yes {
 			// What the person confirms is this version and no later one. The store
 			// is not kept from others while he thinks.
-			var seen api.Tenant
 			err := a.withTenant(cmd, args, func(ctx context.Context, c *session, id string) (err error) {
 				seen, err = c.Tenant(ctx, id, false)
 				return err
@@ -48,21 +49,24 @@ The id has to be typed to confirm it, or --yes to be given.`,
 			}
 		}
 		return a.withTenant(cmd, args, func(ctx context.Context, c *session, id string) error {
-			d, err := c.Delete(ctx, id, *version)
+			if *yes {
+				var err error
+				if seen, err = c.Tenant(ctx, id, false); err != nil {
+					return err
+				}
+			}
+			d, err := c.Delete(ctx, id, *version, client.WithHostname(seen.Hostname))
 			if err != nil {
 				return err
 			}
-			return output.write(a.stdout, d, func(t *table) {
-				t.text("Tenant %s was deleted at %s, with %s.", d.Data.ID, timeText(d.Data.DeletedAt.Time), countsText(d.Data.ResourcesDeleted))
-				t.text("See 'purger receipt %s'.", d.Data.ID)
-			})
+			return output.write(a.stdout, d, func(t *table) { deletionTable(t, d) })
 		})
 	}
 	return cmd
 }
 
 // deletionQuestion says what a deletion would take away.
-func deletionQuestion(t api.Tenant) string {
+func deletionQuestion(t client.Tenant) string {
 	what := fmt.Sprintf("This purges tenant %q", t.ID)
 	if t.Name != "" {
 		what += fmt.Sprintf(" (%s)", printable(t.Name))

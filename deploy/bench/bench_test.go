@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -25,8 +26,8 @@ func TestBench_EveryMeasureMeasures(t *testing.T) {
 	for _, m := range measures() {
 		before := len(b.table.rows)
 		if err := m.run(b, t.Context()); err != nil {
-			if errors.Is(err, errStaysCached) && os.Getenv("CI") == "" {
-				t.Skipf("%s: %v; set TMPDIR to a disk", m.name, err)
+			if (errors.Is(err, errStaysCached) || errors.Is(err, exec.ErrNotFound)) && os.Getenv("CI") == "" {
+				t.Skipf("%s: %v; set TMPDIR to a disk, and install wrk", m.name, err)
 			}
 			t.Errorf("%s: %v", m.name, err)
 		}

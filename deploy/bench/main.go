@@ -102,6 +102,7 @@ func measures() []measure {
 		{"giant", (*bench).giant},
 		{"open", (*bench).open},
 		{"import", (*bench).importing},
+		{"gate", (*bench).gate},
 	}
 }
 

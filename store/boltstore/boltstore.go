@@ -39,6 +39,11 @@ type Options struct {
 	// A file that outgrows it makes changes wait for reads that are under way.
 	// 0 is DefaultMmapSize. It takes no memory.
 	MmapSize int64
+	// UniqueHosts makes Create and Update refuse, with Conflict, a host name that
+	// another tenant has. The first of them that gives a tenant a host name makes
+	// LoadAccess read all tenants into memory, unless that was done before. What is
+	// imported, and what is there already, may share names.
+	UniqueHosts bool
 	// Logger may be nil.
 	Logger *zap.Logger
 }
@@ -47,8 +52,9 @@ type Options struct {
 // store open.
 var ErrLocked = errors.New("another process has the store open")
 
-// Store implements [store.Store], [store.Directory], [store.Importer] and
-// [store.Compacter].
+// Store implements [store.Store], [store.Directory], [store.Importer],
+// [store.Compacter], [store.Gatekeeper], [store.Approver], [store.Replayer] and
+// [store.Forgetter].
 type Store struct {
 	opt Options
 	log *zap.Logger
@@ -89,6 +95,14 @@ type Store struct {
 	dueCount dueCount
 	window   window
 
+	// access is told of every commit once LoadAccess has begun; the writer's
+	// goroutine alone uses it. accessReady is the same once it is complete.
+	access      *accessIndex
+	accessReady atomic.Pointer[accessIndex]
+	accessMu    sync.Mutex // held by LoadAccess
+
+	hostKey hostKey // of the file
+	session [8]byte // of this Open: calls that began in another one never end
 	// freeSpace is the function of that name but in tests.
 	freeSpace func(dir string) (int64, error)
 
@@ -103,10 +117,14 @@ type Store struct {
 
 // The interfaces that a Store implements.
 var (
-	_ store.Store     = (*Store)(nil)
-	_ store.Directory = (*Store)(nil)
-	_ store.Importer  = (*Store)(nil)
-	_ store.Compacter = (*Store)(nil)
+	_ store.Store      = (*Store)(nil)
+	_ store.Directory  = (*Store)(nil)
+	_ store.Importer   = (*Store)(nil)
+	_ store.Compacter  = (*Store)(nil)
+	_ store.Gatekeeper = (*Store)(nil)
+	_ store.Approver   = (*Store)(nil)
+	_ store.Replayer   = (*Store)(nil)
+	_ store.Forgetter  = (*Store)(nil)
 )
 
 // view runs fn in a read transaction.
@@ -125,6 +143,19 @@ func (s *Store) view(ctx context.Context, fn func(*bolt.Tx) error) error {
 	return s.guarded(func() error { return s.db.View(fn) })
 }
 
+// viewPublished is view of a state that memory describes or is ahead of: that
+// of no commit that is not published yet.
+func (s *Store) viewPublished(ctx context.Context, fn func(*bolt.Tx) error) error {
+	// See Stats for why the lock comes first.
+	s.memMu.Lock()
+	unlock := sync.OnceFunc(s.memMu.Unlock)
+	defer unlock()
+	return s.view(ctx, func(tx *bolt.Tx) error {
+		unlock()
+		return fn(tx)
+	})
+}
+
 // Close implements [store.Store].
 func (s *Store) Close() error {
 	s.closed.Do(func() {
@@ -136,6 +167,7 @@ func (s *Store) Close() error {
 		default:
 		}
 		<-s.loopDone
+		s.accessReady.Store(nil)
 		s.ahead.end()
 		s.dbMu.Lock()
 		defer s.dbMu.Unlock()

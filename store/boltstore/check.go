@@ -39,6 +39,9 @@ func (s *Store) Check(ctx context.Context) error {
 				c.sums()
 				c.chain()
 				c.receipts()
+				c.approvals()
+				c.replays()
+				c.goneHosts()
 				if err := ctx.Err(); err != nil {
 					return store.Errorf(store.Unavailable, "check: %w", err)
 				}

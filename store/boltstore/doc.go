@@ -14,6 +14,10 @@
 //	window    instant -> tenants that claims took then
 //	runs      sequence number -> pass
 //
+//	approvals   when it is forgotten, id -> digest of what is asked for, approval
+//	replays     digest of a key -> call under way, or its answer
+//	replayends  when it is forgotten, digest -> nothing
+//
 // A tree (a root tenant and all its descendants) is a bucket, so that purging
 // it is one DeleteBucket in the transaction that also writes the evidence.
 //
@@ -24,6 +28,14 @@
 // of purges and imports, whose transactions aim at [Options.TxTarget]. An error
 // of a commit leaves its outcome unknown: the store then refuses everything
 // until it is opened again.
+//
+// # Gate
+//
+// [Store.LoadAccess] keeps of every tenant, purged ones included, what
+// [Store.Access] needs in memory: 0.1 to 0.2 GB for a million. Who does not call
+// it pays nothing. What a commit changes is told there before the commit is
+// acknowledged. A read takes a lock that writers hold for a few hundred changes
+// at a time.
 //
 // # Owner
 //

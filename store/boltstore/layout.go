@@ -29,9 +29,19 @@ var (
 	bucketReceipts = []byte("receipts")
 	bucketWindow   = []byte("window")
 	bucketRuns     = []byte("runs")
+
+	bucketApprovals  = []byte("approvals")
+	bucketReplays    = []byte("replays")
+	bucketReplayEnds = []byte("replayends")
+
+	bucketReplayTenants = []byte("replaytenants") // id, 0, key of bucket replays
+	bucketReplayOwners  = []byte("replayowners")  // see replayTotals
+
+	bucketGoneHosts = []byte("gonehosts") // see hostDigest
 )
 
-// topBuckets returns every bucket at the top of the file.
+// topBuckets returns the buckets at the top that every file has; see
+// [laterBuckets], too.
 func topBuckets() [][]byte {
 	return [][]byte{
 		bucketMeta, bucketIDs, bucketTrees, bucketDue, bucketBlocked, bucketPurging,
@@ -46,6 +56,9 @@ var (
 	keyTotals = []byte("totals") // see totals.go
 	keyGates  = []byte("gates")  // JSON of store.Gates
 	keyErased = []byte("erased") // uint64 ms: the first deletion since the last compaction
+
+	keyReplays = []byte("replays") // see replayTotals
+	keyHostKey = []byte("hostkey") // see hostDigest
 )
 
 // place is where a live tenant's record is.

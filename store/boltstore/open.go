@@ -2,6 +2,7 @@ package boltstore
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -75,7 +76,16 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 	if err := guard(func() error { s.pageSize = pageSizeOf(db); return db.View(s.load) }); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	if err := guard(func() error { return addLaterBuckets(db) }); err != nil {
+		return nil, errors.Join(store.Errorf(store.Unavailable, "bring the store to this version: %w", err), db.Close())
+	}
+	if err := guard(func() error {
+		return db.View(func(tx *bolt.Tx) (err error) { s.hostKey, err = readHostKey(tx); return err })
+	}); err != nil {
+		return nil, errors.Join(store.Errorf(store.Precondition, "open %s: %w", path, err), db.Close())
+	}
 	s.fenceAtOpen = s.totals.fence
+	_, _ = rand.Read(s.session[:]) // never fails
 	removeLeftovers(opt)
 	go s.loop()
 	return s, nil
@@ -154,7 +164,7 @@ func create(path string, opt Options) (bool, error) {
 		return false, store.Errorf(store.Unavailable, "create the store: %w", err)
 	}
 	err = db.Update(func(tx *bolt.Tx) error {
-		for _, name := range topBuckets() {
+		for _, name := range append(topBuckets(), laterBuckets()...) {
 			if _, err := tx.CreateBucket(name); err != nil {
 				return err
 			}
@@ -164,6 +174,7 @@ func create(path string, opt Options) (bool, error) {
 			m.Put(keyFormat, []byte(format)),
 			m.Put(keySchema, binary.BigEndian.AppendUint32(nil, schemaFirst)),
 			m.Put(keyTotals, (&totals{}).encode()),
+			makeHostKey(tx),
 		)
 	})
 	if err == nil {

@@ -55,7 +55,12 @@ func (s *Store) writeAt(ctx context.Context, c class, at time.Time, run func(*wt
 	if err := store.CheckClock(at); err != nil {
 		return err
 	}
-	return s.write(ctx, c, run)
+	return s.write(ctx, c, func(w *wtx) error {
+		if at.After(w.at) {
+			w.at = at
+		}
+		return run(w)
+	})
 }
 
 // write queues a change and waits until it is durable.

@@ -32,6 +32,11 @@ type wtx struct {
 	dueAdded, dueRemoved []uint64
 	erased               time.Time // the first deletion since the last compaction
 	erasedDirty          bool
+	at                   time.Time // the latest instant of a change in it; zero for none
+	// access is told of accessChanges; nil when nobody asks for it.
+	access        *accessIndex
+	accessChanges []accessChange
+	goneHosts     []hostDigest // of tenants that are purged
 	// touched are the trees that were opened, to be changed most likely.
 	touched map[uint64]struct{}
 	// free is what the disk has room for, in bytes, once it was asked.
@@ -43,6 +48,7 @@ func (s *Store) newWtx(tx *bolt.Tx) *wtx {
 	return &wtx{
 		s: s, tx: tx, totals: s.totals, head: s.head, gates: s.gates,
 		window: windowTx{base: &s.window, added: &window{}}, erased: s.erased, touched: map[uint64]struct{}{},
+		access: s.access,
 	}
 }
 
@@ -134,8 +140,10 @@ func clip(id string) string {
 }
 
 // reindex moves a tenant from where its old record puts it in the indexes to
-// where its new one does, and counts it. Either may be nil.
+// where its new one does, and counts it. Either may be nil. Every change of a
+// record comes by here.
 func (w *wtx) reindex(old, now *record, p place) error {
+	w.noteAccess(old, now)
 	var ob, nb []byte
 	var ok, nk []byte
 	if old != nil {
@@ -180,8 +188,14 @@ func indexOf(r *record) (bucket, key []byte) {
 	return nil, nil
 }
 
-// flush writes what was gathered during the transaction.
+// flush writes what was gathered during the transaction, and forgets a part of
+// what has expired.
 func (w *wtx) flush() error {
+	if !w.at.IsZero() {
+		if _, err := w.forget(w.at, forgetEach); err != nil {
+			return err
+		}
+	}
 	if w.dirty.totals {
 		if err := w.put(bucketMeta, keyTotals, w.totals.encode()); err != nil {
 			return err
@@ -216,6 +230,11 @@ func (w *wtx) publish() {
 	}
 	for _, ms := range w.dueRemoved {
 		s.dueCount.add(ms, -1)
+	}
+	if w.access != nil {
+		// First, so that a name is not unknown in between.
+		w.access.bury(w.goneHosts)
+		w.access.apply(w.accessChanges)
 	}
 }
 

@@ -54,6 +54,21 @@ func changes(s store.Store) map[string]method {
 	if c, ok := s.(store.Compacter); ok {
 		m["Compact"] = func(ctx context.Context) error { _, err := c.Compact(ctx); return err }
 	}
+	if a, ok := s.(store.Approver); ok {
+		m["RequestApproval"] = func(ctx context.Context) error {
+			_, err := a.RequestApproval(ctx, deletion("active"), by(due10))
+			return err
+		}
+		m["DecideApproval"] = func(ctx context.Context) error { _, err := a.DecideApproval(ctx, "a", approves, by(due10)); return err }
+	}
+	if r, ok := s.(store.Replayer); ok {
+		m["BeginReplay"] = func(ctx context.Context) error { _, err := r.BeginReplay(ctx, attempt("k", "a", t0)); return err }
+		m["KeepReplay"] = func(ctx context.Context) error { return r.KeepReplay(ctx, attempt("k", "a", t0), store.Answer{}, t0) }
+		m["DropReplay"] = func(ctx context.Context) error { return r.DropReplay(ctx, attempt("k", "a", t0), t0) }
+	}
+	if f, ok := s.(store.Forgetter); ok {
+		m["Forget"] = func(ctx context.Context) error { return f.Forget(ctx, t0) }
+	}
 	return m
 }
 
@@ -77,6 +92,10 @@ func reads(s store.Store) map[string]method {
 	if d, ok := s.(store.Directory); ok {
 		m["List"] = func(ctx context.Context) error { _, err := d.List(ctx, "active", store.KindUser, "", 10); return err }
 		m["Count"] = func(ctx context.Context) error { _, err := d.Count(ctx, "active"); return err }
+	}
+	if a, ok := s.(store.Approver); ok {
+		m["Approval"] = func(ctx context.Context) error { _, err := a.Approval(ctx, "a", t0); return err }
+		m["Approvals"] = func(ctx context.Context) error { _, err := a.Approvals(ctx, t0); return err }
 	}
 	if imp, ok := s.(store.Importer); ok {
 		m["Compare"] = func(ctx context.Context) error { _, err := imp.Compare(ctx, importBatch()); return err }

@@ -37,7 +37,7 @@ type env struct {
 func newEnv(t *testing.T, h Harness) *env {
 	t.Helper()
 	e := &env{t: t, h: h, dir: t.TempDir()}
-	e.s = h.Open(t, e.dir)
+	e.s = open(t, h, e.dir)
 	t.Cleanup(e.end)
 	return e
 }
@@ -53,13 +53,16 @@ func (e *env) another() *env {
 func (e *env) end() {
 	ctx := context.Background()
 	if e.s == nil {
-		e.s = e.h.Open(e.t, e.dir)
+		e.s = open(e.t, e.h, e.dir)
 	}
 	if err := e.s.Check(ctx); err != nil {
 		e.t.Errorf("Check after the case: %v", err)
 	}
 	if err := verifyAudit(ctx, e.s); err != nil {
 		e.t.Errorf("audit chain after the case (G8): %v", err)
+	}
+	if defect, err := accessDefect(ctx, e.s); err != nil || defect != "" {
+		e.t.Errorf("the gate after the case: %s (%v)", defect, err)
 	}
 	if err := e.s.Close(); err != nil {
 		e.t.Errorf("Close: %v", err)
@@ -84,7 +87,7 @@ func (e *env) reopen() {
 	if e.s != nil {
 		e.close()
 	}
-	e.s = e.h.Open(e.t, e.dir)
+	e.s = open(e.t, e.h, e.dir)
 }
 
 // by returns the origin of a change by alice.

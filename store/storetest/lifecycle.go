@@ -114,6 +114,11 @@ func (e *env) populate() {
 	e.changeGates(due10, store.ResumePurging("checked", 7))
 	e.changeGates(due10, store.PausePurging("maintenance", due10.Add(day)))
 	e.recordRun(run(1))
+	if a, ok := e.s.(store.Approver); ok {
+		if _, err := a.RequestApproval(e.ctx(), deletion("waiting"), by(due10)); err != nil {
+			e.t.Fatalf("RequestApproval: %v", err)
+		}
+	}
 }
 
 // forgetLeases drops from the records who works on them: closing a store ends
@@ -133,7 +138,7 @@ func (e *env) restored(backup []byte) *env {
 	e.t.Helper()
 	c := &env{t: e.t, h: e.h, dir: e.t.TempDir()}
 	e.h.Restore(e.t, c.dir, backup)
-	c.s = e.h.Open(e.t, c.dir)
+	c.s = open(e.t, e.h, c.dir)
 	e.t.Cleanup(c.end)
 	return c
 }

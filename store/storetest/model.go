@@ -32,6 +32,7 @@ type modelTenant struct {
 	since      time.Time
 	reason     string
 	subs       int
+	host       string
 	block      *store.Block
 	stale      bool // a change may have ended the block: the store may forget it
 	resources  map[store.Kind]map[string]string

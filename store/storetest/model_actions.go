@@ -32,6 +32,7 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 		"hold":           m.hold,
 		"release":        m.release,
 		"subscribe":      m.subscribe,
+		"rehost":         m.rehost,
 		"put":            m.put,
 		"remove":         m.remove,
 		"tick":           m.tick,
@@ -50,6 +51,8 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 		"yield":          m.yield,
 		"pause":          m.pause,
 		"import":         m.toggleImport,
+		"importTenant":   m.importTenant,
+		"compact":        m.compact,
 		"reopen":         m.reopen,
 	}
 }
@@ -101,16 +104,19 @@ func (m *machine) keptIDs() []string {
 func (m *machine) plant(t *rapid.T) {
 	for _, id := range modelIDs()[:8] {
 		parent := rapid.SampledFrom(append([]string{"", ""}, m.keptIDs()...)).Draw(t, "parent of "+id)
-		_, err := m.e.s.Create(m.e.ctx(), store.Tenant{ID: id, ParentID: parent}, m.origin())
+		host := rapid.SampledFrom(modelHosts()).Draw(t, "host of "+id)
+		_, err := m.e.s.Create(m.e.ctx(), store.Tenant{ID: id, ParentID: parent, Hostname: host}, m.origin())
 		want(t, err, "", "Create(%q below %q)", id, parent)
-		m.add(id, parent)
+		m.add(id, parent).host = host
 	}
 }
 
 // add takes a new tenant down.
-func (m *machine) add(id, parent string) {
+func (m *machine) add(id, parent string) *modelTenant {
 	m.born++
-	m.tenants[id] = &modelTenant{id: id, parent: parent, born: m.born, status: store.StatusActive, version: 1, resources: map[store.Kind]map[string]string{}}
+	tn := &modelTenant{id: id, parent: parent, born: m.born, status: store.StatusActive, version: 1, resources: map[store.Kind]map[string]string{}}
+	m.tenants[id] = tn
+	return tn
 }
 
 // claimedID draws the top of a claim, if there is one, else any id.
@@ -259,6 +265,21 @@ func (m *machine) subscribe(t *rapid.T) {
 	m.change(t, store.Edit(nil, nil, &n), irrevocable, func(tn *modelTenant) bool {
 		same := tn.subs == n
 		tn.subs = n
+		return !same
+	})
+}
+
+// modelHosts are the host names of random histories: few, so that tenants share
+// them, and one in two spellings.
+func modelHosts() []string {
+	return []string{"", "a.example", "A.example", "b.example"}
+}
+
+func (m *machine) rehost(t *rapid.T) {
+	host := rapid.SampledFrom(modelHosts()).Draw(t, "host")
+	m.change(t, store.Edit(nil, &host, nil), irrevocable, func(tn *modelTenant) bool {
+		same := tn.host == host
+		tn.host = host
 		return !same
 	})
 }

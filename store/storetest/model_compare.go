@@ -16,7 +16,7 @@ import (
 func runModel(t *testing.T, h Harness) {
 	rapid.Check(t, func(rt *rapid.T) {
 		e := &env{t: t, h: h, dir: t.TempDir()}
-		e.s = h.Open(t, e.dir)
+		e.s = open(t, h, e.dir)
 		m := &machine{model: newModel(), e: e}
 		defer func() {
 			if err := m.e.s.Close(); err != nil {
@@ -47,6 +47,9 @@ func (m *machine) compare(t *rapid.T) {
 		if defect := m.tenantDefect(&tenants[i]); defect != "" {
 			t.Fatalf("tenant %q: %s\nstore: %+v\nmodel: %v", tenants[i].ID, defect, tenants[i], m.tenants[tenants[i].ID])
 		}
+	}
+	if defect, err := accessDefect(m.e.ctx(), m.e.s); err != nil || defect != "" {
+		t.Fatalf("the gate: %s (%v)", defect, err)
 	}
 	due, err := m.e.s.Due(m.e.ctx(), m.now, store.Cursor{}, store.MaxPage)
 	if err != nil {
@@ -91,6 +94,8 @@ func (m *machine) tenantDefect(got *store.Tenant) string {
 		return fmt.Sprintf("status %s; want %s", got.Status, w.status)
 	case got.ParentID != w.parent:
 		return fmt.Sprintf("parent %q; want %q", got.ParentID, w.parent)
+	case got.Hostname != w.host:
+		return fmt.Sprintf("host name %q; want %q", got.Hostname, w.host)
 	case got.Version < w.version || got.Version > w.version && !w.status.Irrevocable():
 		return fmt.Sprintf("version %d; want %d", got.Version, w.version)
 	case !got.DisabledAt.Equal(w.at) || !got.EstimatedPurgeDate.Equal(w.date) || got.PurgeAfterDays != w.days:

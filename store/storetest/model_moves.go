@@ -104,6 +104,37 @@ func (m *machine) toggleImport(t *rapid.T) {
 	m.importing = !m.importing
 }
 
+// importTenant imports a tenant that is not known, which may be disabled.
+func (m *machine) importTenant(t *rapid.T) {
+	imp, ok := m.e.s.(store.Importer)
+	id := rapid.SampledFrom(modelIDs()).Draw(t, "id")
+	parent := rapid.SampledFrom(append([]string{""}, m.keptIDs()...)).Draw(t, "parent")
+	if !ok || m.missing(id) != store.NotFound || parent != "" && irrevocable(m.tenants[parent]) != "" {
+		t.Skip("impossible, or not new")
+	}
+	tn := store.Tenant{ID: id, ParentID: parent, Status: store.StatusActive, Hostname: rapid.SampledFrom(modelHosts()).Draw(t, "host")}
+	if rapid.Bool().Draw(t, "disabled") {
+		tn.Status, tn.DisabledAt, tn.PurgeAfterDays, tn.EstimatedPurgeDate = store.StatusDisabled, m.now, 10, m.now.Add(10*day)
+		tn.DisabledBy = m.origin().Actor // else the same deactivation at the same instant would still be a change
+	}
+	got, err := imp.ImportBatch(m.e.ctx(), store.Batch{Tenants: []store.Tenant{tn}}, m.origin())
+	want(t, err, "", "ImportBatch of %q", id)
+	if got.Tenants[0] != store.OutcomeNew {
+		t.Fatalf("ImportBatch of %q: outcome %d; want it written", id, got.Tenants[0])
+	}
+	w := m.add(id, parent)
+	w.host, w.status, w.at, w.days, w.date = tn.Hostname, tn.Status, tn.DisabledAt, tn.PurgeAfterDays, tn.EstimatedPurgeDate
+}
+
+func (m *machine) compact(t *rapid.T) {
+	c, ok := m.e.s.(store.Compacter)
+	if !ok || !once(t, 4, "compact") {
+		t.Skip("impossible, or rarely")
+	}
+	_, err := c.Compact(m.e.ctx())
+	want(t, err, "", "Compact")
+}
+
 // reopen closes the store and opens it again: no owner has outlived it.
 func (m *machine) reopen(t *rapid.T) {
 	if !once(t, 3, "reopen") {
@@ -117,7 +148,7 @@ func (m *machine) restart(t *rapid.T) {
 	if err := m.e.s.Close(); err != nil {
 		t.Fatalf("Close: %v", err)
 	}
-	m.e.s = m.e.h.Open(m.e.t, m.e.dir)
+	m.e.s = open(m.e.t, m.e.h, m.e.dir)
 	for _, c := range m.claims {
 		c.lapsed = c.lapsed || c.worked
 		c.worked = false

@@ -21,6 +21,7 @@ type snapshot struct {
 	Due        []store.Candidate
 	Resumable  []store.Candidate
 	Stats      store.Stats
+	Approvals  []store.Approval
 }
 
 // farFuture is a time at which everything has come that can come.
@@ -85,6 +86,11 @@ func readAll(ctx context.Context, s store.Store) (snapshot, error) {
 	}
 	if sn.Resumable, err = s.Resumable(ctx, farFuture, store.Cursor{}, store.MaxPage); err != nil {
 		return sn, err
+	}
+	if a, ok := s.(store.Approver); ok {
+		if sn.Approvals, err = a.Approvals(ctx, due10); err != nil {
+			return sn, err
+		}
 	}
 	sn.Stats, err = s.Stats(ctx, due10)
 	sn.Stats.Size = store.FileStats{}

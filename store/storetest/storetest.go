@@ -4,10 +4,10 @@
 // Every sentence of the contracts in package store has a case, refusals
 // included, named by the rule and, where there is one, by its guarantee (G1 to
 // G12). A case sees the store through the interfaces alone; what is optional
-// ([store.Directory], [store.Importer], [store.Compacter]) is found by type
-// assertion, and a case that needs it is skipped without it. After every case
-// the store's own Check and an independent walk over the audit chain must find
-// nothing.
+// ([store.Directory], [store.Importer], [store.Compacter], [store.Gatekeeper],
+// [store.Approver], [store.Replayer], [store.Forgetter]) is found by type assertion, and a case that needs it is skipped without it.
+// After every case the store's own Check and an independent walk over the audit
+// chain must find nothing, and the gate must answer as the records say.
 //
 // Beside the cases there are a state machine that compares random histories
 // with a model of the rules, and tests in which goroutines compete; run the
@@ -76,6 +76,9 @@ func groups() []group {
 		{"Compare", compareCases()},
 		{"Lifecycle", lifecycleCases()},
 		{"Context", contextCases()},
+		{"Access", accessCases()},
+		{"Approval", approvalCases()},
+		{"Replay", replayCases()},
 		{"Concurrent", concurrentCases()},
 	}
 }

@@ -5,25 +5,35 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
-// update changes the tenant of a request. changed says whether the record is
-// another one than before.
-func (s *server) update(r *request, c store.Change) (after store.Tenant, changed bool, err error) {
-	var before int64
+// update changes the tenant of a request, if the host name that the request
+// repeats is that of the record that is changed. version, when not 0, must be the
+// record's. before is the record as it was.
+func (s *server) update(r *request, version int64, conf confirmation, c store.Change) (before, after store.Tenant, err error) {
 	apply := c.Apply
 	c.Apply = func(t, above *store.Tenant, o store.Origin) error {
-		before = t.Version
+		before = *t
+		if err := conf.check(t); err != nil {
+			return err
+		}
 		return apply(t, above, o)
 	}
-	after, err = s.Store.Update(r.Context(), r.id, store.Update{Origin: r.origin(), Change: c})
-	return after, err == nil && after.Version != before, err
+	after, err = s.Store.Update(r.Context(), r.id, store.Update{Origin: r.origin(), Version: version, Change: c})
+	return before, after, err
+}
+
+// isProtected reports whether the configuration protects a tenant.
+func isProtected(set purge.Settings) func(id string) bool {
+	return func(id string) bool { return slices.Contains(set.Protected, id) }
 }
 
 // deactivate answers the action deactivate.
 func (s *server) deactivate(w http.ResponseWriter, r *request) error {
-	var in DeactivateRequest
+	var in client.DeactivateRequest
 	if err := readBody(w, r, members{"purgeAfterDays": &in.PurgeAfterDays}); err != nil {
 		return err
 	}
@@ -36,16 +46,14 @@ func (s *server) deactivate(w http.ResponseWriter, r *request) error {
 				cmp.Or(set.Grace.Min, bounds.Min), cmp.Or(set.Grace.Max, bounds.Max)).At("purgeAfterDays")
 		}
 	}
-	t, changed, err := s.update(r, store.Deactivate(days, set.Grace, func(id string) bool {
-		return slices.Contains(set.Protected, id)
-	}))
+	before, t, err := s.update(r, 0, s.confirmed(r), store.Deactivate(days, set.Grace, isProtected(set)))
 	if err != nil {
 		return err
 	}
-	if changed {
+	if t.Version != before.Version {
 		s.Metrics.Deactivated()
 	}
-	return reply(w, http.StatusOK, Deactivated{
+	return reply(w, http.StatusOK, client.Deactivated{
 		ID: t.ID, Status: t.Status, EstimatedPurgeDate: store.Timestamp{Time: t.EstimatedPurgeDate},
 	})
 }
@@ -55,14 +63,14 @@ func (s *server) reactivate(w http.ResponseWriter, r *request) error {
 	if err := readBody(w, r, nil); err != nil {
 		return err
 	}
-	t, changed, err := s.update(r, store.Reactivate())
+	before, t, err := s.update(r, 0, s.confirmed(r), store.Reactivate())
 	if err != nil {
 		return err
 	}
-	if changed {
+	if t.Version != before.Version {
 		s.Metrics.Reactivated()
 	}
-	return reply(w, http.StatusOK, Reactivated{ID: t.ID, Status: t.Status})
+	return reply(w, http.StatusOK, client.Reactivated{ID: t.ID, Status: t.Status})
 }
 
 // retry answers the action retry.
@@ -70,7 +78,7 @@ func (s *server) retry(w http.ResponseWriter, r *request) error {
 	if err := readBody(w, r, nil); err != nil {
 		return err
 	}
-	t, _, err := s.update(r, store.Retry())
+	_, t, err := s.update(r, 0, confirmationOf(r), store.Retry())
 	if err != nil {
 		return err
 	}
@@ -80,7 +88,7 @@ func (s *server) retry(w http.ResponseWriter, r *request) error {
 
 // hold answers POST /tenants/{id}/hold.
 func (s *server) hold(w http.ResponseWriter, r *request) error {
-	var in HoldRequest
+	var in client.HoldRequest
 	if err := readBody(w, r, members{"reason": &in.Reason, "until": &in.Until}); err != nil {
 		return err
 	}
@@ -90,7 +98,7 @@ func (s *server) hold(w http.ResponseWriter, r *request) error {
 	if err := store.CheckText("reason", in.Reason, store.MaxNameLength); err != nil {
 		return err
 	}
-	t, _, err := s.update(r, store.SetHold(in.Reason, in.Until.Time))
+	_, t, err := s.update(r, 0, confirmationOf(r), store.SetHold(in.Reason, in.Until.Time))
 	if err != nil {
 		return err
 	}
@@ -99,7 +107,7 @@ func (s *server) hold(w http.ResponseWriter, r *request) error {
 
 // release answers DELETE /tenants/{id}/hold.
 func (s *server) release(w http.ResponseWriter, r *request) error {
-	t, _, err := s.update(r, store.Release())
+	_, t, err := s.update(r, 0, confirmationOf(r), store.Release())
 	if err != nil {
 		return err
 	}

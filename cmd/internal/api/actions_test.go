@@ -14,6 +14,7 @@ import (
 
 	"github.com/tenantpurge/purger/metrics"
 	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -22,7 +23,7 @@ func ptr[T any](v T) *T { return &v }
 
 func TestDeactivate_AnswersWithTheDateAndNothingElse(t *testing.T) {
 	both(t, func(t *testing.T, r *rig) {
-		r.create(t, NewTenant{ID: "acme"})
+		r.create(t, client.NewTenant{ID: "acme"})
 		before := time.Now()
 		res := raw(t, r, "POST /api/v1/tenants/acme/actions/deactivate", `{"purgeAfterDays": 15}`)
 		got := res.json(t)
@@ -46,7 +47,7 @@ func TestDeactivate_AnswersWithTheDateAndNothingElse(t *testing.T) {
 
 func TestDeactivate_HonoursGraceAndProtectionOfTheEngine(t *testing.T) {
 	both(t, func(t *testing.T, r *rig) {
-		r.create(t, NewTenant{ID: "acme"}, NewTenant{ID: "protected"})
+		r.create(t, client.NewTenant{ID: "acme"}, client.NewTenant{ID: "protected"})
 		for name, c := range map[string]struct {
 			id   string
 			days *int
@@ -63,7 +64,7 @@ func TestDeactivate_HonoursGraceAndProtectionOfTheEngine(t *testing.T) {
 			"protected":  {"protected", nil, store.Precondition, 0},
 			"never seen": {"nobody", nil, store.NotFound, 0},
 		} {
-			_, err := r.Deactivate(t.Context(), c.id, DeactivateRequest{PurgeAfterDays: c.days})
+			_, err := r.Deactivate(t.Context(), c.id, client.DeactivateRequest{PurgeAfterDays: c.days})
 			if store.CodeOf(err) != c.code {
 				t.Errorf("%s: error %v, want the code %q", name, err, c.code)
 				continue
@@ -86,13 +87,13 @@ func TestDeactivate_HonoursGraceAndProtectionOfTheEngine(t *testing.T) {
 func TestDeactivate_AgainResetsTheCountdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t).inProcess(t)
-		r.create(t, NewTenant{ID: "acme"})
-		first, err := r.Deactivate(t.Context(), "acme", DeactivateRequest{})
+		r.create(t, client.NewTenant{ID: "acme"})
+		first, err := r.Deactivate(t.Context(), "acme", client.DeactivateRequest{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(days(3))
-		second, err := r.Deactivate(t.Context(), "acme", DeactivateRequest{})
+		second, err := r.Deactivate(t.Context(), "acme", client.DeactivateRequest{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,7 +105,7 @@ func TestDeactivate_AgainResetsTheCountdown(t *testing.T) {
 
 func TestReactivate_CancelsAndSaysSoAgain(t *testing.T) {
 	both(t, func(t *testing.T, r *rig) {
-		r.create(t, NewTenant{ID: "acme"}, NewTenant{ID: "acme-eu", ParentID: "acme"})
+		r.create(t, client.NewTenant{ID: "acme"}, client.NewTenant{ID: "acme-eu", ParentID: "acme"})
 		r.disable(t, 0, "acme", "acme-eu")
 		_, err := r.Reactivate(t.Context(), "acme-eu")
 		wantCode(t, err, store.Precondition) // below a disabled ancestor
@@ -124,7 +125,7 @@ func TestReactivate_CancelsAndSaysSoAgain(t *testing.T) {
 		}
 		_, err = r.Reactivate(t.Context(), "acme-eu")
 		wantCode(t, err, store.Gone)
-		_, err = r.Deactivate(t.Context(), "acme-eu", DeactivateRequest{})
+		_, err = r.Deactivate(t.Context(), "acme-eu", client.DeactivateRequest{})
 		wantCode(t, err, store.Gone)
 	})
 }
@@ -132,7 +133,7 @@ func TestReactivate_CancelsAndSaysSoAgain(t *testing.T) {
 func TestActions_AreCountedOnlyWhenSomethingChanged(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
 	r := newRig(t, func(o *Options) { o.Metrics = metrics.New(reg, metrics.Build{}) }).inProcess(t)
-	r.create(t, NewTenant{ID: "acme"}, NewTenant{ID: "protected"})
+	r.create(t, client.NewTenant{ID: "acme"}, client.NewTenant{ID: "protected"})
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -141,11 +142,11 @@ func TestActions_AreCountedOnlyWhenSomethingChanged(t *testing.T) {
 	}
 	_, err := r.Reactivate(t.Context(), "acme") // active already
 	must(err)
-	_, err = r.Deactivate(t.Context(), "protected", DeactivateRequest{})
+	_, err = r.Deactivate(t.Context(), "protected", client.DeactivateRequest{})
 	wantCode(t, err, store.Precondition)
-	_, err = r.Deactivate(t.Context(), "acme", DeactivateRequest{PurgeAfterDays: ptr(20)})
+	_, err = r.Deactivate(t.Context(), "acme", client.DeactivateRequest{PurgeAfterDays: ptr(20)})
 	must(err)
-	_, err = r.Deactivate(t.Context(), "acme", DeactivateRequest{PurgeAfterDays: ptr(21)})
+	_, err = r.Deactivate(t.Context(), "acme", client.DeactivateRequest{PurgeAfterDays: ptr(21)})
 	must(err)
 	for range 3 {
 		_, err = r.Reactivate(t.Context(), "acme")
@@ -189,9 +190,9 @@ func counted(t *testing.T, g prometheus.Gatherer, name string, labels ...string)
 
 func TestHold_StopsAndIsReleased(t *testing.T) {
 	both(t, func(t *testing.T, r *rig) {
-		r.create(t, NewTenant{ID: "acme"})
+		r.create(t, client.NewTenant{ID: "acme"})
 		until := store.Timestamp{Time: store.Trim(time.Now().Add(days(100)))}
-		got, err := r.Hold(t.Context(), "acme", HoldRequest{Reason: "litigation", Until: until})
+		got, err := r.Hold(t.Context(), "acme", client.HoldRequest{Reason: "litigation", Until: until})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -217,7 +218,7 @@ func TestHold_StopsAndIsReleased(t *testing.T) {
 
 func TestHold_IsRefused(t *testing.T) {
 	both(t, func(t *testing.T, r *rig) {
-		r.create(t, NewTenant{ID: "acme"})
+		r.create(t, client.NewTenant{ID: "acme"})
 		for name, c := range map[string]struct {
 			body, pointer string
 		}{
@@ -244,7 +245,7 @@ func TestHold_IsRefused(t *testing.T) {
 
 func TestRetry_OnlyAClaimedTenant(t *testing.T) {
 	both(t, func(t *testing.T, r *rig) {
-		r.create(t, NewTenant{ID: "acme"}, NewTenant{ID: "broken"})
+		r.create(t, client.NewTenant{ID: "acme"}, client.NewTenant{ID: "broken"})
 		_, err := r.Retry(t.Context(), "acme")
 		wantCode(t, err, store.Precondition)
 		_, err = r.Retry(t.Context(), "nobody")

@@ -35,6 +35,7 @@ func (s *server) backup(w http.ResponseWriter, r *request) error {
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
 	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
 	streaming(w).WriteHeader(http.StatusOK)
 	if _, err = io.CopyN(w, f, size); err != nil {
 		return notRead(err)

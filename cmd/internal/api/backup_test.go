@@ -13,13 +13,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 	"github.com/tenantpurge/purger/store/boltstore"
 )
 
 func TestStreams_TheErrorOfTheWriterIsNotTheDaemons(t *testing.T) {
 	both(t, func(t *testing.T, r *rig) {
-		r.create(t, NewTenant{ID: "acme"})
+		r.create(t, client.NewTenant{ID: "acme"})
 		if _, err := r.Export(t.Context(), full{}); err != errFull {
 			t.Errorf("export: %v", err)
 		}
@@ -31,7 +32,7 @@ func TestStreams_TheErrorOfTheWriterIsNotTheDaemons(t *testing.T) {
 
 func TestBackup_IsAStoreThatOpens(t *testing.T) {
 	both(t, func(t *testing.T, r *rig) {
-		if _, err := r.Import(t.Context(), strings.NewReader(lines), ImportOptions{}, nil); err != nil {
+		if _, err := r.Import(t.Context(), strings.NewReader(lines), client.ImportOptions{}, nil); err != nil {
 			t.Fatal(err)
 		}
 		dir := t.TempDir()
@@ -62,7 +63,7 @@ func TestBackup_IsAStoreThatOpens(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, e := range entries {
-			if e.Name() != SocketName {
+			if e.Name() != client.SocketName {
 				t.Errorf("%q was left behind", e.Name())
 			}
 		}
@@ -127,12 +128,12 @@ func TestBackup_FailsWhenTheCopyIsNotWhatWasAnnounced(t *testing.T) {
 
 func TestBackup_ShorterThanAnnouncedIsAnError(t *testing.T) {
 	dir := t.TempDir()
-	path := filepath.Join(dir, SocketName)
+	path := filepath.Join(dir, client.SocketName)
 	serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "100")
 		_, _ = w.Write(make([]byte, 50))
 	}), path)
-	c := NewClient(NewTransport(path))
+	c := client.Over(client.NewTransport(path))
 	defer c.Close()
 	_, err := c.Backup(t.Context(), io.Discard)
 	if store.CodeOf(err) != store.Unavailable || !strings.Contains(err.Error(), "cut off") {

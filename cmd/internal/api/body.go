@@ -11,9 +11,12 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -21,28 +24,41 @@ import (
 const maxBody = 1 << 20
 
 // members are the members that a JSON object may have, each with where its
-// value goes: a pointer to a string, an integer or a [store.Timestamp].
+// value goes: a pointer to a string, an integer or a [store.Timestamp], or to a
+// pointer to a string, an integer or a bool for what may be absent, or a
+// [json.RawMessage] for anything, or notKept.
 type members map[string]any
+
+// notKept takes a text of at most 16 KiB that others put into the same request,
+// and of which nothing is kept, logged or told.
+type notKept struct{}
 
 // readBody reads a JSON object into m. A body that is absent is an object
 // without members. What is refused: another content type, more than maxBody,
 // invalid UTF-8, anything but one object, and in it an unknown member, one that
 // is there twice, and a value of another type, null included.
 func readBody(w http.ResponseWriter, r *request, m members) error {
-	data, err := readAll(w, r)
-	if err != nil {
+	data, err := readJSON(w, r, client.ContentJSON)
+	if err != nil || len(data) == 0 {
 		return err
-	}
-	if len(data) == 0 {
-		return nil
-	}
-	if err := checkContentType(r.Header.Get("Content-Type"), contentJSON); err != nil {
-		return err
-	}
-	if !utf8.Valid(data) {
-		return store.Errorf(store.Invalid, "body: not valid UTF-8")
 	}
 	return decodeObject(data, m)
+}
+
+// readJSON reads a body that is absent or of one of the content types, in valid
+// UTF-8.
+func readJSON(w http.ResponseWriter, r *request, contentTypes ...string) ([]byte, error) {
+	data, err := readAll(w, r)
+	if err != nil || len(data) == 0 {
+		return nil, err
+	}
+	if err := checkContentType(r.Header, contentTypes...); err != nil {
+		return nil, err
+	}
+	if !utf8.Valid(data) {
+		return nil, store.Errorf(store.Invalid, "body: not valid UTF-8")
+	}
+	return data, nil
 }
 
 // readAll reads a body, for which observe has set a deadline.
@@ -61,19 +77,27 @@ func readAll(w http.ResponseWriter, r *request) ([]byte, error) {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, &refusal{http.StatusRequestTimeout,
 			store.Errorf(store.Unavailable, "body: did not arrive within %s", bodyTimeout)}
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, store.Errorf(store.Invalid, "body: it ends too early")
 	}
-	return nil, store.Errorf(store.Invalid, "body: %w", err)
+	// Its text may repeat what was sent: it is not for the answer.
+	return nil, store.Errorf(store.Invalid, "body: its chunks or trailers are malformed")
 }
 
-// checkContentType refuses a content type that is not wanted.
-func checkContentType(header, want string) error {
+// checkContentType refuses a content type that is not wanted, two of them, and a
+// body that is compressed: none is read in another form than it says.
+func checkContentType(h http.Header, want ...string) error {
+	if coding := strings.Join(h.Values("Content-Encoding"), ", "); coding != "" && !strings.EqualFold(coding, "identity") {
+		return &refusal{http.StatusUnsupportedMediaType, store.Errorf(store.Invalid, "content type with the encoding %s: want none", quote(coding))}
+	}
+	header := strings.Join(h.Values("Content-Type"), ", ")
 	mediaType, params, err := mime.ParseMediaType(header)
 	charset := params["charset"]
-	if err == nil && mediaType == want && (charset == "" || strings.EqualFold(charset, "utf-8")) {
+	if err == nil && slices.Contains(want, mediaType) && (charset == "" || strings.EqualFold(charset, "utf-8")) {
 		return nil
 	}
 	return &refusal{http.StatusUnsupportedMediaType,
-		store.Errorf(store.Invalid, "content type %s: want %s", quote(header), want)}
+		store.Errorf(store.Invalid, "content type %s: want %s", quote(header), strings.Join(want, " or "))}
 }
 
 // decodeObject reads one JSON object.
@@ -98,10 +122,10 @@ func decodeObject(data []byte, m members) error {
 		to, ok := m[name]
 		switch {
 		case !ok && len(m) == 0:
-			return store.Errorf(store.Invalid, "member %s: there are none here", quote(name)).At(name)
+			return store.Errorf(store.Invalid, "member %s: there are none here", quote(name)).At(cut(name))
 		case !ok:
 			return store.Errorf(store.Invalid, "member %s: want %s", quote(name),
-				strings.Join(slices.Sorted(maps.Keys(m)), ", ")).At(name)
+				strings.Join(slices.Sorted(maps.Keys(m)), ", ")).At(cut(name))
 		case seen[name]:
 			return store.Errorf(store.Invalid, "member %s: given twice", name).At(name)
 		}
@@ -133,7 +157,7 @@ func decodeValue(name string, value json.RawMessage, to any) error {
 	switch to := to.(type) {
 	case *string:
 		want = "a string"
-		if string(value) != "null" && json.Unmarshal(value, to) == nil && !loneSurrogate(value, *to) {
+		if string(value) != "null" && json.Unmarshal(value, to) == nil && !loneSurrogate(value) {
 			return nil
 		}
 	case *store.Timestamp:
@@ -145,6 +169,27 @@ func decodeValue(name string, value json.RawMessage, to any) error {
 		t, err := store.ParseTime(name, s)
 		to.Time = t
 		return err
+	case **string:
+		want = "a string"
+		var s string
+		if string(value) != "null" && json.Unmarshal(value, &s) == nil && !loneSurrogate(value) {
+			*to = &s
+			return nil
+		}
+	case **bool:
+		want = "true or false"
+		if string(value) != "null" && json.Unmarshal(value, to) == nil {
+			return nil
+		}
+	case *json.RawMessage:
+		*to = value
+		return nil
+	case notKept:
+		var s string
+		if string(value) == "null" || json.Unmarshal(value, &s) != nil || loneSurrogate(value) || store.CheckText(name, s, 16<<10) != nil {
+			return store.Errorf(store.Invalid, "%s: want a text of at most 16 KiB without control characters", name).At(name)
+		}
+		return nil
 	case *int, *int64, **int:
 		if string(value) != "null" && json.Unmarshal(value, to) == nil {
 			return nil
@@ -156,7 +201,7 @@ func decodeValue(name string, value json.RawMessage, to any) error {
 }
 
 // shown returns a JSON value for a message: a scalar as it was written, cut to a
-// readable length.
+// readable length and without what cannot be seen.
 func shown(value []byte) string {
 	switch value[0] {
 	case '{':
@@ -164,12 +209,35 @@ func shown(value []byte) string {
 	case '[':
 		return "(an array)"
 	}
-	return fmt.Sprintf("%.64s", value)
+	return string(visible([]byte(cut(string(value)))))
 }
 
-// loneSurrogate reports whether the JSON string holds half of a UTF-16 pair,
-// for which encoding/json puts U+FFFD without an error.
-func loneSurrogate(value []byte, decoded string) bool {
-	escaped := strings.Count(strings.ToLower(string(value)), `\ufffd`)
-	return strings.Count(decoded, "\uFFFD") > bytes.Count(value, []byte("\uFFFD"))+escaped
+// loneSurrogate reports whether a JSON string holds half of a UTF-16 pair, for
+// which encoding/json puts U+FFFD without an error.
+func loneSurrogate(value []byte) bool {
+	for i := 0; i < len(value); i++ {
+		if value[i] != '\\' {
+			continue
+		}
+		if i++; value[i] != 'u' {
+			continue
+		}
+		first := unit(value[i+1:])
+		i += 4
+		if !utf16.IsSurrogate(first) {
+			continue
+		}
+		rest := value[i+1:]
+		if !bytes.HasPrefix(rest, []byte(`\u`)) || utf16.DecodeRune(first, unit(rest[2:])) == utf8.RuneError {
+			return true
+		}
+		i += 6
+	}
+	return false
+}
+
+// unit reads the four hexadecimal digits of an escape, which are sound.
+func unit(digits []byte) rune {
+	n, _ := strconv.ParseUint(string(digits[:4]), 16, 32)
+	return rune(n)
 }

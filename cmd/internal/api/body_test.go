@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -12,7 +13,7 @@ func TestBody_IsStrict(t *testing.T) {
 		for name, c := range map[string]struct {
 			body, pointer, says string
 		}{
-			"unknown member":      {`{"id":"x","colour":"red"}`, "/colour", "want activeSubscriptions, hostname, id, name, parentId"},
+			"unknown member":      {`{"id":"x","colour":"red"}`, "/colour", "want activeSubscriptions, datacenter, hostname, id, licenseKey, name, parentId"},
 			"other case":          {`{"ID":"x"}`, "/ID", `member "ID"`},
 			"twice":               {`{"id":"x","id":"x"}`, "/id", "given twice"},
 			"twice, escaped":      {`{"id":"x","\u0069d":"y"}`, "/id", "given twice"},
@@ -55,7 +56,7 @@ func TestBody_IsStrict(t *testing.T) {
 				t.Errorf("%s: the message has %d bytes", name, len(p.Detail))
 			}
 		}
-		for tenant, err := range r.AllTenants(t.Context(), TenantQuery{}) {
+		for tenant, err := range r.AllTenants(t.Context(), client.TenantQuery{}) {
 			t.Errorf("a refused body made %+v, %v", tenant, err)
 		}
 	})
@@ -91,7 +92,7 @@ func TestBody_TooLargeIsRefusedUnread(t *testing.T) {
 		if p := res.problem(t); res.status != 413 || p.Code != store.Invalid || !strings.Contains(p.Detail, "1048576") {
 			t.Errorf("one byte more: status %d: %s", res.status, res.body)
 		}
-		_, err := r.Create(t.Context(), NewTenant{ID: "x", Name: strings.Repeat("x", 2*maxBody)})
+		_, err := r.Create(t.Context(), client.NewTenant{ID: "x", Name: strings.Repeat("x", 2*maxBody)})
 		wantCode(t, err, store.Invalid)
 	})
 }
@@ -114,7 +115,7 @@ func TestBody_ContentTypeIsAsked(t *testing.T) {
 
 func TestBody_IsRefusedWhereThereIsNone(t *testing.T) {
 	both(t, func(t *testing.T, r *rig) {
-		r.create(t, NewTenant{ID: "acme"})
+		r.create(t, client.NewTenant{ID: "acme"})
 		r.disable(t, 0, "acme")
 		for _, what := range []string{"GET /api/v1/tenants/acme", "DELETE /api/v1/tenants/acme/hold", "DELETE /api/v1/admin/tenants/acme"} {
 			if res := raw(t, r, what, `{}`); res.status != 400 || !strings.Contains(res.body, "takes none") {
@@ -136,10 +137,10 @@ func TestPointer_ComesBackAsTheField(t *testing.T) {
 	for field, pointer := range map[string]string{
 		"id": "/id", "hold.reason": "/hold/reason", "a/b": "/a~1b", "a~b": "/a~0b", "~1": "/~01",
 	} {
-		if got := pointerTo(field); got != pointer {
-			t.Errorf("pointerTo(%q) = %q, want %q", field, got, pointer)
+		if got := client.PointerTo(field); got != pointer {
+			t.Errorf("PointerTo(%q) = %q, want %q", field, got, pointer)
 		}
-		if got := (&Source{Pointer: pointer}).field(); got != field {
+		if got := (&client.Source{Pointer: pointer}).Field(); got != field {
 			t.Errorf("field of %q = %q, want %q", pointer, got, field)
 		}
 	}

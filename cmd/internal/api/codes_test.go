@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -37,10 +38,10 @@ func (f *failing) Tenant(context.Context, string) (store.Tenant, error) {
 
 func TestCodes_EachHasItsStatusAndComesBack(t *testing.T) {
 	for code, status := range codes() {
-		if got := outcomeOf(code).status; got != status {
+		if got := client.OutcomeOf(code).Status; got != status {
 			t.Errorf("%s: status %d, want %d", code, got, status)
 		}
-		back := outcomeOfStatus(status).code
+		back := client.OutcomeOfStatus(status).Code
 		if code == store.Precondition { // shares 409 with conflict
 			continue
 		}
@@ -51,7 +52,7 @@ func TestCodes_EachHasItsStatusAndComesBack(t *testing.T) {
 }
 
 func TestCodes_AnUnknownCodeIsInternal(t *testing.T) {
-	if got := outcomeOf("odd"); got.code != store.Internal || got.status != 500 {
+	if got := client.OutcomeOf("odd"); got.Code != store.Internal || got.Status != 500 {
 		t.Errorf("outcome %+v", got)
 	}
 }
@@ -61,7 +62,7 @@ func TestCodes_AnUnknownStatusKeepsItsClass(t *testing.T) {
 		418: store.Invalid, 502: store.Unavailable, 504: store.Unavailable, 599: store.Internal, 302: store.Internal,
 		405: store.Invalid, 408: store.Unavailable, 413: store.Invalid, 415: store.Invalid,
 	} {
-		if got := outcomeOfStatus(status); got.code != code || got.status != status {
+		if got := client.OutcomeOfStatus(status); got.Code != code || got.Status != status {
 			t.Errorf("status %d: %+v, want the code %s", status, got, code)
 		}
 	}
@@ -144,7 +145,7 @@ func TestErrors_AContextThatEndedIsNoDefect(t *testing.T) {
 
 func TestClient_UnderstandsAnswersThatAreNotOurs(t *testing.T) {
 	answer := func(status int, contentType, body string) error {
-		c := NewClient(roundTrip(func(*http.Request) (*http.Response, error) {
+		c := client.Over(roundTrip(func(*http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: status, Status: strconv.Itoa(status) + " Odd",
 				Header: http.Header{"Content-Type": {contentType}}, Body: io.NopCloser(strings.NewReader(body))}, nil
 		}))
@@ -152,12 +153,12 @@ func TestClient_UnderstandsAnswersThatAreNotOurs(t *testing.T) {
 		return err
 	}
 	wantCode(t, answer(502, "text/html", "<html>bad gateway</html>"), store.Unavailable)
-	wantCode(t, answer(404, contentJSON, `{"errors":[]}`), store.NotFound)
-	wantCode(t, answer(409, contentJSON, `{"errors":[{"detail":"no code"}]}`), store.Conflict)
+	wantCode(t, answer(404, client.ContentJSON, `{"errors":[]}`), store.NotFound)
+	wantCode(t, answer(409, client.ContentJSON, `{"errors":[{"detail":"no code"}]}`), store.Conflict)
 	wantCode(t, answer(302, "text/html", ""), store.Internal)
 	wantCode(t, answer(200, "text/html", "<html>hello</html>"), store.Unavailable) // and not an empty tenant
-	wantCode(t, answer(200, contentJSON, ``), store.Unavailable)
-	wantCode(t, answer(200, contentJSON, `{"id":"acme"`), store.Unavailable)
+	wantCode(t, answer(200, client.ContentJSON, ``), store.Unavailable)
+	wantCode(t, answer(200, client.ContentJSON, `{"id":"acme"`), store.Unavailable)
 }
 
 // roundTrip is a function as a transport.

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -30,7 +31,7 @@ func (r *rig) fill(t *testing.T, id string) {
 
 func TestDelete_AnswersAsTheDesignSays(t *testing.T) {
 	both(t, func(t *testing.T, r *rig) {
-		r.create(t, NewTenant{ID: "acme", Name: "Acme Corporation"}, NewTenant{ID: "acme-eu", ParentID: "acme"})
+		r.create(t, client.NewTenant{ID: "acme", Name: "Acme Corporation"}, client.NewTenant{ID: "acme-eu", ParentID: "acme"})
 		r.fill(t, "acme")
 		r.fill(t, "acme-eu")
 		r.disable(t, 0, "acme")
@@ -74,8 +75,8 @@ func TestDelete_AnswersAsTheDesignSays(t *testing.T) {
 
 func TestDelete_IsRefused(t *testing.T) {
 	both(t, func(t *testing.T, r *rig) {
-		r.create(t, NewTenant{ID: "active"}, NewTenant{ID: "off"}, NewTenant{ID: "busy", ActiveSubscriptions: 1},
-			NewTenant{ID: "gone"}, NewTenant{ID: "protected"})
+		r.create(t, client.NewTenant{ID: "active"}, client.NewTenant{ID: "off"}, client.NewTenant{ID: "busy", ActiveSubscriptions: 1},
+			client.NewTenant{ID: "gone"}, client.NewTenant{ID: "protected"})
 		r.disable(t, 0, "off", "busy", "gone", "protected")
 		if _, err := r.Delete(t.Context(), "gone", 0); err != nil {
 			t.Fatal(err)
@@ -115,7 +116,7 @@ func TestDelete_IsRefused(t *testing.T) {
 
 func TestDelete_ForbiddenByPolicy(t *testing.T) {
 	both(t, func(t *testing.T, r *rig) {
-		r.create(t, NewTenant{ID: "acme"})
+		r.create(t, client.NewTenant{ID: "acme"})
 		r.disable(t, 0, "acme")
 		for _, id := range []string{"acme", "nobody"} { // 403 before 404
 			_, err := r.Delete(t.Context(), id, 0)
@@ -126,9 +127,9 @@ func TestDelete_ForbiddenByPolicy(t *testing.T) {
 
 func TestDelete_GateIsTold(t *testing.T) {
 	both(t, func(t *testing.T, r *rig) {
-		r.create(t, NewTenant{ID: "acme"})
+		r.create(t, client.NewTenant{ID: "acme"})
 		r.disable(t, 0, "acme")
-		if _, err := r.Pause(t.Context(), PauseRequest{Reason: "maintenance"}); err != nil {
+		if _, err := r.Pause(t.Context(), client.PauseRequest{Reason: "maintenance"}); err != nil {
 			t.Fatal(err)
 		}
 		_, err := r.Delete(t.Context(), "acme", 0)
@@ -141,7 +142,7 @@ func TestDelete_GateIsTold(t *testing.T) {
 
 func TestReceipt_OnlyOfAPurgedTenant(t *testing.T) {
 	both(t, func(t *testing.T, r *rig) {
-		r.create(t, NewTenant{ID: "acme"})
+		r.create(t, client.NewTenant{ID: "acme"})
 		_, err := r.Receipt(t.Context(), "acme")
 		wantCode(t, err, store.Precondition)
 		_, err = r.Receipt(t.Context(), "nobody")
@@ -149,4 +150,17 @@ func TestReceipt_OnlyOfAPurgedTenant(t *testing.T) {
 		_, err = r.Receipt(t.Context(), "no/body")
 		wantCode(t, err, store.Invalid)
 	})
+}
+
+func TestDelete_WithItsVersionWantsADisabledTenantWhateverThePolicy(t *testing.T) {
+	both(t, func(t *testing.T, r *rig) {
+		r.create(t, client.NewTenant{ID: "acme"})
+		wantCode(t, r.DeleteDisabled(t.Context(), "acme", 1), store.Precondition)
+		if got, err := r.Tenant(t.Context(), "acme", false); err != nil || got.Version != 1 {
+			t.Errorf("tenant %+v, %v", got, err)
+		}
+		if _, err := r.Delete(t.Context(), "acme", 1); err != nil {
+			t.Errorf("the other call, which goes by the policy: %v", err)
+		}
+	}, withSettings(t, func(s *purge.Settings) { s.ImmediateDelete = purge.DeleteAny }))
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 	"net/http"
 
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -22,7 +23,7 @@ func (s *server) audit(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	limit, err := r.query.number("limit", 1, store.MaxPage, DefaultPage)
+	limit, err := r.query.number("limit", 1, store.MaxPage, client.DefaultPage)
 	if err != nil {
 		return err
 	}
@@ -30,7 +31,7 @@ func (s *server) audit(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	page := AuditPage{Data: notNil(entries)}
+	page := client.AuditPage{Data: notNil(entries)}
 	if len(entries) == int(limit) {
 		page.Next = entries[len(entries)-1].Seq + 1
 	}

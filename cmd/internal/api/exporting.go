@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 	"github.com/tenantpurge/purger/store/ndjson"
 )
@@ -20,9 +21,10 @@ func (s *server) export(w http.ResponseWriter, r *request) error {
 		return store.Errorf(store.Precondition, "this store holds no resources to export")
 	}
 	h := w.Header()
-	h.Set("Content-Type", contentNDJSON)
+	h.Set("Content-Type", client.ContentNDJSON)
 	h.Set("Cache-Control", "no-store")
-	h.Set("Trailer", trailerSummary+", "+trailerError)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Trailer", client.TrailerSummary+", "+client.TrailerError)
 	out := bufio.NewWriterSize(streaming(w), 64<<10)
 	sum, err := ndjson.Export(r.Context(), from, out, ndjson.ExportOptions{})
 	if err == nil {
@@ -35,11 +37,11 @@ func (s *server) export(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	if err != nil {
-		body, _ := errorBody(err, traceOf(r.Request))
-		setTrailer(h, trailerError, body)
+		body, _ := errorBody(r.Context(), err)
+		setTrailer(h, client.TrailerError, body)
 		return err
 	}
-	setTrailer(h, trailerSummary, ExportSummary{
+	setTrailer(h, client.TrailerSummary, client.ExportSummary{
 		Lines: sum.Lines, Tenants: sum.Tenants.New, Resources: sum.Resources.New, Skipped: sum.Tenants.Skipped,
 	})
 	return nil

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 	"github.com/tenantpurge/purger/store/boltstore"
 )
@@ -20,7 +21,7 @@ import (
 
 func TestExport_RoundTripIsTheIdentity(t *testing.T) {
 	both(t, func(t *testing.T, r *rig) {
-		if _, err := r.Import(t.Context(), strings.NewReader(lines), ImportOptions{}, nil); err != nil {
+		if _, err := r.Import(t.Context(), strings.NewReader(lines), client.ImportOptions{}, nil); err != nil {
 			t.Fatal(err)
 		}
 		var first, second bytes.Buffer
@@ -28,11 +29,11 @@ func TestExport_RoundTripIsTheIdentity(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := cmp.Diff(ExportSummary{Lines: 5, Tenants: 3, Resources: 2}, sum); d != "" {
+		if d := cmp.Diff(client.ExportSummary{Lines: 5, Tenants: 3, Resources: 2}, sum); d != "" {
 			t.Errorf("summary (-want +got):\n%s", d)
 		}
 		other := newRig(t).inProcess(t)
-		if _, err := other.Import(t.Context(), bytes.NewReader(first.Bytes()), ImportOptions{}, nil); err != nil {
+		if _, err := other.Import(t.Context(), bytes.NewReader(first.Bytes()), client.ImportOptions{}, nil); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := other.Export(t.Context(), &second); err != nil {
@@ -48,7 +49,7 @@ func TestExport_OfAnEmptyStoreIsComplete(t *testing.T) {
 	both(t, func(t *testing.T, r *rig) {
 		var out bytes.Buffer
 		sum, err := r.Export(t.Context(), &out)
-		if err != nil || sum != (ExportSummary{}) || out.Len() != 0 {
+		if err != nil || sum != (client.ExportSummary{}) || out.Len() != 0 {
 			t.Errorf("%+v, %q, %v", sum, out.String(), err)
 		}
 	})
@@ -78,7 +79,7 @@ func TestExport_AnErrorMidwayReachesTheClient(t *testing.T) {
 					fmt.Fprintf(&in, `{"type":"tenant","id":"t-%04d","parentId":"","name":"%0100d","hostname":"","status":"active","activeSubscriptions":0}`+"\n", i, i)
 					fmt.Fprintf(&in, `{"type":"user","tenantId":"t-%04d","id":"u","data":{}}`+"\n", i)
 				}
-				if _, err := r.Import(t.Context(), strings.NewReader(in.String()), ImportOptions{}, nil); err != nil {
+				if _, err := r.Import(t.Context(), strings.NewReader(in.String()), client.ImportOptions{}, nil); err != nil {
 					t.Fatal(err)
 				}
 				r.options.Store.(*exploding).Store = bolt
@@ -97,7 +98,7 @@ func TestExport_AnErrorMidwayReachesTheClient(t *testing.T) {
 }
 
 func TestExport_AStreamWithoutItsEndIsAnError(t *testing.T) {
-	c := NewClient(roundTrip(func(*http.Request) (*http.Response, error) {
+	c := client.Over(roundTrip(func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(lines))}, nil
 	}))
 	_, err := c.Export(t.Context(), io.Discard)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -59,37 +60,37 @@ func codeOf(err error) store.Code {
 }
 
 // problemOf renders an error, and returns its HTTP status.
-func problemOf(err error) (Problem, int) {
-	o := outcomeOf(codeOf(err))
+func problemOf(err error) (client.Problem, int) {
+	o := client.OutcomeOf(codeOf(err))
 	var r *refusal
 	if errors.As(err, &r) {
-		o = outcomeOfStatus(r.status)
+		o = client.OutcomeOfStatus(r.status)
 	}
-	p := Problem{Code: o.code, Title: o.title, Detail: err.Error(), Status: strconv.Itoa(o.status)}
+	p := client.Problem{Code: codeOf(err), Title: o.Title, Detail: err.Error(), Status: strconv.Itoa(o.Status)}
 	var e *store.Error
 	if errors.As(err, &e) && e.Field != "" {
-		p.Source = &Source{}
+		p.Source = &client.Source{}
 		var param *parameterError
 		if errors.As(err, &param) {
 			p.Source.Parameter = e.Field
 		} else {
-			p.Source.Pointer = pointerTo(e.Field)
+			p.Source.Pointer = client.PointerTo(e.Field)
 		}
 	}
 	var blocked *store.BlockedError
 	var gate *store.GateError
 	if errors.As(err, &blocked) {
-		p.Meta = &Meta{TenantID: blocked.TenantID, Block: &blocked.Block}
+		p.Meta = &client.Meta{TenantID: blocked.TenantID, Block: &blocked.Block}
 	} else if errors.As(err, &gate) {
-		p.Meta = &Meta{Gate: &gate.Gate}
+		p.Meta = &client.Meta{Gate: &gate.Gate}
 	}
-	return p, o.status
+	return p, o.Status
 }
 
-// errorBody renders an error for the body of an answer. An error that joins
-// several has a problem for each, and the status of the first.
-func errorBody(err error, trace string) (ErrorBody, int) {
-	body := ErrorBody{TraceID: trace}
+// errorBody renders an error for the body of an answer to the request of ctx. An
+// error that joins several has a problem for each, and the status of the first.
+func errorBody(ctx context.Context, err error) (client.ErrorBody, int) {
+	body := client.ErrorBody{TraceID: traceOf(ctx)}
 	status := 0
 	list := []error{err}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
@@ -97,12 +98,25 @@ func errorBody(err error, trace string) (ErrorBody, int) {
 	}
 	for _, err := range list {
 		p, s := problemOf(err)
+		p = told(ctx, p)
 		body.Errors = append(body.Errors, p)
 		if status == 0 {
 			status = s
 		}
 	}
 	return body, status
+}
+
+// remoteKey is the key of a true in the context of a request from elsewhere.
+type remoteKey struct{}
+
+// told returns what of a problem the caller of ctx is told. A defect may name
+// paths, hosts or worse: elsewhere it is told by its trace id alone.
+func told(ctx context.Context, p client.Problem) client.Problem {
+	if remote, _ := ctx.Value(remoteKey{}).(bool); remote && p.Code == store.Internal {
+		p.Detail, p.Source, p.Meta = "an internal error; the log has the details, with the trace id of this answer", nil, nil
+	}
+	return p
 }
 
 // fail answers with an error. Once the answer has begun it only notes it for
@@ -112,7 +126,7 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 	if begun(w) {
 		return
 	}
-	body, status := errorBody(err, traceOf(r))
+	body, status := errorBody(r.Context(), err)
 	if err := reply(w, status, body); err != nil {
 		noteError(w, err)
 	}

@@ -7,12 +7,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tenantpurge/purger/purge/client"
 )
 
 // exchange writes bytes to the rig's socket and returns what comes back.
 func exchange(t *testing.T, r *rig, request string) string {
 	t.Helper()
-	conn, err := dialUnix(t.Context(), r.socket)
+	conn, err := client.DialSocket(t.Context(), r.socket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +38,7 @@ func exchange(t *testing.T, r *rig, request string) string {
 
 func TestPaths_G4_HostileIDsNeverReachTheStore(t *testing.T) {
 	r := newRig(t).onSocket(t)
-	r.create(t, NewTenant{ID: "acme"})
+	r.create(t, client.NewTenant{ID: "acme"})
 	secret := filepath.Join(r.dir, "secret")
 	if err := os.WriteFile(secret, []byte("secret"), 0o600); err != nil {
 		t.Fatal(err)
@@ -90,10 +92,12 @@ func TestMethods_OthersAreRefusedWithTheOnesThatThereAre(t *testing.T) {
 		for what, allow := range map[string]string{
 			"PUT /api/v1/tenants":            "GET, POST",
 			"HEAD /api/v1/store/backup":      "GET", // which would make a backup in vain
-			"PATCH /api/v1/tenants/acme":     "GET",
+			"POST /api/v1/tenants/acme":      "DELETE, GET, PATCH, PUT",
+			"PATCH /api/2/tenants/acme":      "DELETE, GET, PUT",
+			"DELETE /api/v1/tenants/me":      "GET",
+			"DELETE /api/v1/purges/x":        "GET",
 			"OPTIONS /api/v1/status":         "GET",
 			"BREW /api/v1/pause":             "POST",
-			"DELETE /api/v1/tenants/acme":    "GET",
 			"GET /api/v1/tenants/acme/hold":  "DELETE, POST",
 			"GET /api/v1/admin/tenants/acme": "DELETE",
 		} {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 	"github.com/tenantpurge/purger/store/ndjson"
 )
@@ -28,7 +29,7 @@ func (s *server) importFile(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	if err := checkContentType(r.Header.Get("Content-Type"), contentNDJSON); err != nil {
+	if err := checkContentType(r.Header, client.ContentNDJSON); err != nil {
 		return err
 	}
 	to, ok := s.Store.(interface {
@@ -52,17 +53,18 @@ func (s *server) importFile(w http.ResponseWriter, r *request) error {
 	}
 	sum, err := ndjson.Import(ctx, ndjson.ImportOptions{
 		Store: to, Input: &patientReader{r: r.Body, ctl: http.NewResponseController(w)}, TempDir: s.TempDir,
-		Actor: r.actor, Grace: s.Engine.Settings().Grace, DryRun: dryRun, OnConflict: onConflict, Supersede: supersede,
+		Actor: r.caller.Actor, Grace: s.Engine.Settings().Grace, CheckID: checkNewID,
+		DryRun: dryRun, OnConflict: onConflict, Supersede: supersede,
 		// An event that cannot be sent ends ctx and so the import.
-		Progress: func(p ndjson.Progress) { _ = events.send(ImportEvent{Progress: &p}) },
+		Progress: func(p ndjson.Progress) { _ = events.send(client.ImportEvent{Progress: &p}) },
 	})
 	unlock() // before the caller knows: it may begin the next at once
 	if err != nil {
 		noteError(w, err)
-		body := importBody(err, traceOf(r.Request))
-		return events.send(ImportEvent{Error: &body})
+		body := importBody(r.Context(), err)
+		return events.send(client.ImportEvent{Error: &body})
 	}
-	return events.send(ImportEvent{Summary: &sum})
+	return events.send(client.ImportEvent{Summary: &sum})
 }
 
 // events writes the answer of an import.
@@ -79,8 +81,9 @@ func newEvents(w http.ResponseWriter, left context.CancelCauseFunc) (*events, er
 	if err := rec.ctl.EnableFullDuplex(); err != nil {
 		return nil, store.Errorf(store.Internal, "answer while the input comes: %w", err)
 	}
-	w.Header().Set("Content-Type", contentNDJSON)
+	w.Header().Set("Content-Type", client.ContentNDJSON)
 	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(http.StatusOK)
 	e := &events{enc: json.NewEncoder(w), rec: rec, left: left}
 	return e, rec.flush()
@@ -88,7 +91,7 @@ func newEvents(w http.ResponseWriter, left context.CancelCauseFunc) (*events, er
 
 // send writes one event at once. An event that cannot be written ends the
 // import.
-func (e *events) send(ev ImportEvent) error {
+func (e *events) send(ev client.ImportEvent) error {
 	err := e.enc.Encode(ev)
 	if err == nil {
 		err = e.rec.flush()
@@ -120,18 +123,18 @@ func (p *patientReader) Read(b []byte) (int, error) {
 
 // importBody renders the error of an import: a problem for each line that is
 // wrong, or the error as a whole.
-func importBody(err error, trace string) ErrorBody {
+func importBody(ctx context.Context, err error) client.ErrorBody {
 	var invalid *ndjson.InvalidInput
 	if !errors.As(err, &invalid) {
-		body, _ := errorBody(err, trace)
+		body, _ := errorBody(ctx, err)
 		return body
 	}
-	body := ErrorBody{TraceID: trace, Total: invalid.Total}
+	body := client.ErrorBody{TraceID: traceOf(ctx), Total: invalid.Total}
 	for _, l := range invalid.Errors {
 		p, _ := problemOf(store.Errorf(invalid.Code, "%w", l.Err))
-		p.Source = &Source{Line: l.Line, ID: l.ID}
+		p.Source = &client.Source{Line: l.Line, ID: l.ID}
 		if l.Field != "" {
-			p.Source.Pointer = pointerTo(l.Field)
+			p.Source.Pointer = client.PointerTo(l.Field)
 		}
 		body.Errors = append(body.Errors, p)
 	}

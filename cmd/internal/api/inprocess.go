@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"sync"
+
+	"github.com/tenantpurge/purger/purge/client"
 )
 
 // Local is a transport to a handler in the same process.
@@ -76,18 +78,18 @@ type pipeListener struct {
 
 // dial makes a pipe and waits until the server takes it.
 func (l *pipeListener) dial(ctx context.Context) (net.Conn, error) {
-	client, server := net.Pipe()
+	near, far := net.Pipe()
 	var err error
 	select {
-	case l.conns <- server:
-		return client, nil
+	case l.conns <- far:
+		return near, nil
 	case <-l.closed:
-		err = errors.Join(ErrNotReachable, net.ErrClosed)
+		err = errors.Join(client.ErrNotReachable, net.ErrClosed)
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}
-	client.Close()
-	server.Close()
+	near.Close()
+	far.Close()
 	return nil, err
 }
 

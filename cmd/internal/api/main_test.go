@@ -9,29 +9,30 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"go.uber.org/zap"
 
 	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 	"github.com/tenantpurge/purger/store/boltstore"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
 // rig is a server on a real store, and a client of it.
 type rig struct {
-	*Client
-	store   *boltstore.Store
-	engine  *purge.Engine
-	options Options
-	handler http.Handler
-	dir     string
-	socket  string // "" in process
+	*client.Client
+	transport http.RoundTripper // the client's, for requests that it would not make
+	store     *boltstore.Store
+	engine    *purge.Engine
+	options   Options
+	handler   http.Handler
+	dir       string
+	socket    string // "" in process
+	// operations: the handler is that of the operations endpoints.
+	operations bool
 }
 
 // open opens a store in a directory of the test's.
-func open(t *testing.T) *boltstore.Store {
+func open(t testing.TB) *boltstore.Store {
 	t.Helper()
 	st, err := boltstore.Open(t.Context(), boltstore.Options{Dir: t.TempDir(), Logger: zap.NewNop()})
 	if err != nil {
@@ -49,7 +50,7 @@ func open(t *testing.T) *boltstore.Store {
 }
 
 // newRig returns a rig whose client is not connected yet.
-func newRig(t *testing.T, change ...func(*Options)) *rig {
+func newRig(t testing.TB, change ...func(*Options)) *rig {
 	t.Helper()
 	r := &rig{store: open(t), dir: t.TempDir()}
 	settings := purge.DefaultSettings()
@@ -68,10 +69,25 @@ func newRig(t *testing.T, change ...func(*Options)) *rig {
 	return r
 }
 
+// watched returns the handler as watch does, but for a store of which the
+// answers are made up.
+func (r *rig) watched(t *testing.T) http.Handler {
+	t.Helper()
+	_, madeUp := r.options.Store.(*failing)
+	switch {
+	case madeUp:
+		return r.handler
+	case r.operations:
+		return watchPart(t, r.handler, operationsPart)
+	}
+	return watch(t, r.handler)
+}
+
 // inProcess connects the client within the process.
 func (r *rig) inProcess(t *testing.T) *rig {
 	t.Helper()
-	r.Client = NewClient(InProcess(r.handler))
+	r.transport = InProcess(r.watched(t))
+	r.Client = client.Over(r.transport)
 	t.Cleanup(func() {
 		if err := r.Close(); err != nil {
 			t.Errorf("close the client: %v", err)
@@ -83,12 +99,10 @@ func (r *rig) inProcess(t *testing.T) *rig {
 // onSocket connects the client through a Unix socket.
 func (r *rig) onSocket(t *testing.T) *rig {
 	t.Helper()
-	r.socket = filepath.Join(r.dir, SocketName)
-	serve(t, r.handler, r.socket)
-	c, err := Dial(t.Context(), r.socket)
-	if err != nil {
-		t.Fatalf("dial: %v", err)
-	}
+	r.socket = filepath.Join(r.dir, client.SocketName)
+	serve(t, r.watched(t), r.socket)
+	r.transport = client.NewTransport(r.socket)
+	c := client.Over(r.transport)
 	r.Client = c
 	t.Cleanup(func() {
 		if err := c.Close(); err != nil {
@@ -125,7 +139,7 @@ func both(t *testing.T, test func(t *testing.T, r *rig), change ...func(*Options
 }
 
 // create registers tenants; "child/parent" names the parent.
-func (r *rig) create(t *testing.T, tenants ...NewTenant) {
+func (r *rig) create(t *testing.T, tenants ...client.NewTenant) {
 	t.Helper()
 	for _, n := range tenants {
 		if _, err := r.Create(t.Context(), n); err != nil {

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/tenantpurge/purger/metrics"
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -31,7 +32,7 @@ func TestLog_OneLineARequestWithoutWhatItHolds(t *testing.T) {
 		raw(t, r, "GET /api/v1/tenants/%0a%3c0%3e", "")
 		raw(t, r, "POST /api/v1/tenants", `{"id":"acme"}`)
 		raw(t, r, "GET /etc/passwd", "")
-		raw(t, r, "PUT /api/v1/tenants/acme", "")
+		raw(t, r, "BREW /api/v1/tenants/acme", "")
 		want := []struct {
 			level  zapcore.Level
 			route  string
@@ -39,10 +40,10 @@ func TestLog_OneLineARequestWithoutWhatItHolds(t *testing.T) {
 			tenant any
 		}{
 			{zapcore.InfoLevel, "POST /api/v1/tenants", 201, nil},
-			{zapcore.DebugLevel, "GET /api/v1/tenants/{id}", 200, "acme"},
-			{zapcore.DebugLevel, "GET /api/v1/tenants/{id}", 400, nil},
+			{zapcore.InfoLevel, "GET /api/v1/tenants/{id}", 200, "acme"},
+			{zapcore.InfoLevel, "GET /api/v1/tenants/{id}", 400, nil},
 			{zapcore.InfoLevel, "POST /api/v1/tenants", 409, nil},
-			{zapcore.DebugLevel, "unmatched", 404, nil},
+			{zapcore.InfoLevel, "unmatched", 404, nil},
 			{zapcore.InfoLevel, "/api/v1/tenants/{id}", 405, nil},
 		}
 		// The line is written after the answer: wait for the last by another request.
@@ -106,7 +107,7 @@ func TestPanic_IsAnAnswerAndALineAndNotTheEnd(t *testing.T) {
 func TestMetrics_RequestsAreCountedByPattern(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
 	r := newRig(t, func(o *Options) { o.Metrics = metrics.New(reg, metrics.Build{}) }).inProcess(t)
-	r.create(t, NewTenant{ID: "a"}, NewTenant{ID: "b"})
+	r.create(t, client.NewTenant{ID: "a"}, client.NewTenant{ID: "b"})
 	for _, what := range []string{"GET /api/v1/tenants/a", "GET /api/v1/tenants/b", "GET /api/v1/tenants/c", "GET /x", "GET /y", "GET /api/v1/tenants//a"} {
 		raw(t, r, what, "")
 	}
@@ -151,26 +152,26 @@ func TestAuthenticate_ComesBeforeEverythingElse(t *testing.T) {
 				t.Errorf("%s: status %d: %s", what, res.status, res.body)
 			}
 		}
-		_, err := r.Create(t.Context(), NewTenant{ID: "x"})
+		_, err := r.Create(t.Context(), client.NewTenant{ID: "x"})
 		wantCode(t, err, store.Unauthenticated)
 		if _, err := r.store.Tenant(t.Context(), "x"); store.CodeOf(err) != store.NotFound {
 			t.Errorf("a stranger created: %v", err)
 		}
 	}, func(o *Options) {
-		o.Authenticate = func(*http.Request) (store.Actor, error) { return store.Actor{}, refuse }
+		o.Authenticate = func(*http.Request) (Caller, error) { return Caller{}, refuse }
 	})
 }
 
 func TestAuthenticate_YieldsTheActorOfTheAuditTrail(t *testing.T) {
 	both(t, func(t *testing.T, r *rig) {
-		if _, err := r.Create(t.Context(), NewTenant{ID: "acme"}); err != nil {
+		if _, err := r.Create(t.Context(), client.NewTenant{ID: "acme"}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := r.Deactivate(t.Context(), "acme", DeactivateRequest{}); err != nil {
+		if _, err := r.Deactivate(t.Context(), "acme", client.DeactivateRequest{}); err != nil {
 			t.Fatal(err)
 		}
 		d, err := r.Delete(t.Context(), "acme", 0)
-		if err != nil || d.Data.DeletedBy != (DeletedBy{"jane", "Jane Doe", "jane@example.com"}) {
+		if err != nil || d.Data.DeletedBy != (client.DeletedBy{ID: "jane", Name: "Jane Doe", Email: "jane@example.com"}) {
 			t.Errorf("deleted by %+v, %v", d.Data.DeletedBy, err)
 		}
 		for e, err := range r.AllAudit(t.Context(), 1) {
@@ -182,13 +183,13 @@ func TestAuthenticate_YieldsTheActorOfTheAuditTrail(t *testing.T) {
 			t.Errorf("receipt %+v, %v", receipt, err)
 		}
 	}, func(o *Options) {
-		o.Authenticate = func(*http.Request) (store.Actor, error) {
-			return store.Actor{ID: "jane", Name: "Jane Doe", Email: "jane@example.com"}, nil
+		o.Authenticate = func(*http.Request) (Caller, error) {
+			return Caller{Actor: store.Actor{ID: "jane", Name: "Jane Doe", Email: "jane@example.com"}, Role: client.RoleSuperAdmin}, nil
 		}
 	})
 }
 
-func TestPeerActor_RefusesWithoutAConnection(t *testing.T) {
+func TestPeers_RefusesWithoutAConnection(t *testing.T) {
 	rec := &memory{header: http.Header{}} // of a server without our ConnContext
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v1/status", nil)
 	if err != nil {

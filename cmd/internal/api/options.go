@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -35,9 +36,31 @@ type Options struct {
 	// made by the engine in the request itself, and end with it.
 	Scheduler Scheduler
 
-	// Authenticate says who calls. An error with the code Unauthenticated or
-	// Forbidden refuses the request. nil is [PeerActor].
-	Authenticate func(*http.Request) (store.Actor, error)
+	// Authenticate says who calls. An error, with the code Unauthenticated or
+	// Unavailable, refuses the request. nil is that of the zero [Peers].
+	Authenticate func(*http.Request) (Caller, error)
+
+	// Limits returns the limits in force; it is asked for each request. nil has
+	// none.
+	Limits func() Limits
+	// Approvals returns how many people calls take; it is asked for each of them. nil
+	// is one for everything.
+	Approvals func() Approvals
+	// Tokens makes the tokens of POST /tokens; nil makes none.
+	Tokens *LocalTokens
+
+	// Policy returns what the configuration says about calls; it is asked for
+	// each request. nil is the zero Policy.
+	Policy func() Policy
+	// Deletions carries out deletions beyond their requests. Without one (nil)
+	// they are carried out in the request itself, and end with it.
+	Deletions *Deletions
+	// Remote says that callers are elsewhere: a defect is told to them without its
+	// details, which the log has.
+	Remote bool
+
+	// Gate answers GET /tenants/{id}/access; nil is unavailable.
+	Gate *Gate
 
 	// DataDir is shown by GET /status.
 	DataDir string
@@ -49,4 +72,22 @@ type Options struct {
 
 	Logger  *zap.Logger      // nil logs nothing
 	Metrics *metrics.Metrics // nil counts nothing
+}
+
+// Policy is what a configuration says about calls.
+type Policy struct {
+	// HostnameOptional lets calls that change who is served leave out the host
+	// name of the tenant.
+	HostnameOptional bool
+	// SyncTimeout is how long a deletion may keep its caller waiting, before the
+	// answer only says where to ask for it; 0 is without a limit.
+	SyncTimeout time.Duration
+}
+
+// policy returns the policy in force.
+func (s *server) policy() Policy {
+	if s.Policy == nil {
+		return Policy{}
+	}
+	return s.Policy()
 }

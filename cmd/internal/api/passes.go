@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/purge/client"
 )
 
 // keptRuns is how many passes a store remembers.
@@ -37,7 +38,7 @@ func (s *server) startPass(w http.ResponseWriter, r *request) error {
 	case err != nil:
 		return err
 	case !wait:
-		return reply(w, http.StatusAccepted, Accepted{Status: "accepted"})
+		return reply(w, http.StatusAccepted, client.Accepted{Status: "accepted"})
 	}
 	return reply(w, http.StatusOK, report)
 }
@@ -71,7 +72,7 @@ func (s *server) listPasses(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return reply(w, http.StatusOK, RunPage{Data: notNil(runs)})
+	return reply(w, http.StatusOK, client.RunPage{Data: notNil(runs)})
 }
 
 // notNil makes an empty list [] on the wire and not null.

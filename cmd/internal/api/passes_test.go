@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/scheduler"
 	"github.com/tenantpurge/purger/store"
 )
@@ -54,7 +55,7 @@ func (r *rig) begin(t *testing.T) {
 
 func TestPlan_PredictsAndChangesNothing(t *testing.T) {
 	both(t, func(t *testing.T, r *rig) {
-		r.create(t, NewTenant{ID: "acme"}, NewTenant{ID: "later"})
+		r.create(t, client.NewTenant{ID: "acme"}, client.NewTenant{ID: "later"})
 		r.fill(t, "acme")
 		r.disable(t, days(11), "acme")
 		r.disable(t, days(9), "later")
@@ -82,12 +83,12 @@ func TestRun_WaitsForTheReport(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			both(t, func(t *testing.T, r *rig) {
-				r.create(t, NewTenant{ID: "acme"}, NewTenant{ID: "held"})
+				r.create(t, client.NewTenant{ID: "acme"}, client.NewTenant{ID: "held"})
 				r.fill(t, "acme")
 				if r.options.Scheduler != nil {
 					r.begin(t)
 				}
-				if _, err := r.Hold(t.Context(), "held", HoldRequest{Reason: "litigation"}); err != nil {
+				if _, err := r.Hold(t.Context(), "held", client.HoldRequest{Reason: "litigation"}); err != nil {
 					t.Fatal(err)
 				}
 				r.disable(t, days(11), "acme", "held")
@@ -196,7 +197,7 @@ func (s *slow) Run(ctx context.Context, t purge.Trigger) (purge.Report, error) {
 func TestRun_ACallerThatLeavesDoesNotEndThePassOfTheScheduler(t *testing.T) {
 	s := &slow{begun: make(chan struct{}, 9), free: make(chan struct{})}
 	r := newRig(t, withScheduler(t, func(r scheduler.Runner) scheduler.Runner { s.Runner = r; return s })).onSocket(t)
-	r.create(t, NewTenant{ID: "acme"})
+	r.create(t, client.NewTenant{ID: "acme"})
 	r.begin(t)
 	s.armed.Store(true)
 	r.disable(t, days(11), "acme")
@@ -227,8 +228,8 @@ func TestRun_ACallerThatLeavesDoesNotEndThePassOfTheScheduler(t *testing.T) {
 func TestRun_G1_ExactlyAtTheDateOverTheWholeStack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t).inProcess(t)
-		r.create(t, NewTenant{ID: "acme"})
-		d, err := r.Deactivate(t.Context(), "acme", DeactivateRequest{PurgeAfterDays: ptr(10)})
+		r.create(t, client.NewTenant{ID: "acme"})
+		d, err := r.Deactivate(t.Context(), "acme", client.DeactivateRequest{PurgeAfterDays: ptr(10)})
 		if err != nil {
 			t.Fatal(err)
 		}

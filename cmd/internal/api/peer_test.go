@@ -9,38 +9,40 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
 // whoami answers with the peer.
 func whoami(w http.ResponseWriter, r *http.Request) {
-	a, err := PeerActor(r)
+	c, err := (&Peers{}).Authenticate(r)
 	if err != nil {
 		say(w, http.StatusUnauthorized, err.Error())
 		return
 	}
-	say(w, http.StatusOK, a.ID+" "+a.Name)
+	say(w, http.StatusOK, c.Actor.ID+" "+c.Actor.Name)
 }
 
 // TestHelperProcess is not a test: another process runs it to call a socket.
 func TestHelperProcess(t *testing.T) {
 	path := os.Getenv("API_TEST_SOCKET")
 	if path == "" {
-		t.Skip("only for TestPeerActor_IsTheUserOfTheOtherProcess")
+		t.Skip("only for TestPeers_IsTheUserOfTheOtherProcess")
 	}
-	c := NewClient(NewTransport(path))
-	defer c.Close()
-	if got := raw(t, &rig{Client: c}, "GET /", "").body; got != os.Getenv("API_TEST_WANT")+"\n" {
+	tr := client.NewTransport(path)
+	defer tr.CloseIdleConnections()
+	if got := raw(t, &rig{transport: tr}, "GET /", "").body; got != os.Getenv("API_TEST_WANT")+"\n" {
 		t.Errorf("the server sees %q", got)
 	}
 }
 
-func TestPeerActor_IsTheUserOfTheOtherProcess(t *testing.T) {
+func TestPeers_IsTheUserOfTheOtherProcess(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can become another user")
 	}
@@ -57,7 +59,7 @@ func TestPeerActor_IsTheUserOfTheOtherProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	binary, path := filepath.Join(dir, "helper"), filepath.Join(dir, SocketName)
+	binary, path := filepath.Join(dir, "helper"), filepath.Join(dir, client.SocketName)
 	if err := os.WriteFile(binary, exe, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -91,16 +93,16 @@ func TestPeerActor_IsTheUserOfTheOtherProcess(t *testing.T) {
 	}
 }
 
-func TestPeerActor_InProcessIsThisProcess(t *testing.T) {
-	c := NewClient(InProcess(http.HandlerFunc(whoami)))
-	defer c.Close()
+func TestPeers_InProcessIsThisProcess(t *testing.T) {
+	tr := InProcess(http.HandlerFunc(whoami))
+	defer tr.Close()
 	me := ProcessActor()
-	if got := raw(t, &rig{Client: c}, "GET /", "").body; got != me.ID+" "+me.Name+"\n" {
+	if got := raw(t, &rig{transport: tr}, "GET /", "").body; got != me.ID+" "+me.Name+"\n" {
 		t.Errorf("the server sees %q, want %+v", got, me)
 	}
 }
 
-func TestPeerActor_TCPHasNone(t *testing.T) {
+func TestPeers_TCPHasNone(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -117,16 +119,15 @@ func TestPeerActor_TCPHasNone(t *testing.T) {
 	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "tcp", l.Addr().String())
 	}}
-	c := NewClient(tr)
-	defer c.Close()
-	if res := raw(t, &rig{Client: c}, "GET /", ""); res.status != http.StatusUnauthorized || !strings.Contains(res.body, "not a Unix socket") {
+	defer tr.CloseIdleConnections()
+	if res := raw(t, &rig{transport: tr}, "GET /", ""); res.status != http.StatusUnauthorized || !strings.Contains(res.body, "not a Unix socket") {
 		t.Errorf("status %d: %s", res.status, res.body)
 	}
 }
 
 func TestInProcess_CloseWaitsForTheHandlers(t *testing.T) {
 	begun, ended := make(chan struct{}), make(chan struct{})
-	c := NewClient(InProcess(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	c := client.Over(InProcess(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		close(begun)
 		<-r.Context().Done() // the call is cut off, not waited for
 		close(ended)
@@ -153,5 +154,85 @@ func TestInProcess_CloseWaitsForTheHandlers(t *testing.T) {
 	}
 	if _, err := c.Status(context.Background()); store.CodeOf(err) != store.Unavailable {
 		t.Errorf("after close: %v", err)
+	}
+}
+
+// TestPeers_RolesOfUsersAndGroups asks the kernel for the groups of another
+// process, supplementary ones included.
+func TestPeers_RolesOfUsersAndGroups(t *testing.T) {
+	table := map[string]client.Role{
+		"*": client.RoleViewer, "uid:1001": client.RoleOperator, "gid:2002": client.RoleSuperAdmin, "gid:2003": client.RoleTenant,
+	}
+	peers, err := NewPeers(table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		from peer
+		want client.Role
+	}{
+		{peer{uid: 1000, groups: []uint32{1000}}, client.RoleViewer},
+		{peer{uid: 1001, groups: []uint32{1001, 2003}}, client.RoleOperator},
+		{peer{uid: 1001, groups: []uint32{1001, 2002}}, client.RoleSuperAdmin},
+		{peer{uid: 2002, groups: []uint32{5}}, client.RoleViewer}, // a uid is no gid
+		{peer{uid: 0}, client.RoleSuperAdmin},
+		{peer{uid: uint32(os.Geteuid())}, client.RoleSuperAdmin},
+	} {
+		if got := peers.role(c.from); got != c.want {
+			t.Errorf("%+v is %q, want %q", c.from, got, c.want)
+		}
+	}
+	none, err := NewPeers(nil)
+	if got := none.role(peer{uid: 1000}); err != nil || got != "" {
+		t.Errorf("an empty table gives %q, %v; want no role", got, err)
+	}
+}
+
+func TestNewPeers_RefusesWhatNamesNobody(t *testing.T) {
+	for key, want := range map[string]string{
+		"user:no-such-user":   "want a user of this machine",
+		"group:no-such-group": "want a group of this machine",
+		"uid:-1":              "want uid:N with a number",
+		"gid:4294967296":      "want gid:N with a number",
+		"gid:":                "want gid:N with a number",
+		"root":                "want user:NAME, uid:N, group:NAME, gid:N or *",
+		"":                    "want user:NAME",
+	} {
+		_, err := NewPeers(map[string]client.Role{key: client.RoleViewer})
+		if store.CodeOf(err) != store.Invalid || err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", key, err, want)
+		}
+	}
+}
+
+func TestPeerOf_HasTheSupplementaryGroups(t *testing.T) {
+	path := filepath.Join(t.TempDir(), client.SocketName)
+	l, err := ListenUnix(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	conn, err := client.DialSocket(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	far, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer far.Close()
+	mine, err := os.Getgroups()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := peerOf(far)
+	if got.err != nil || got.uid != uint32(os.Geteuid()) {
+		t.Fatalf("peer %+v", got)
+	}
+	for _, g := range append(mine, os.Getegid()) {
+		if !slices.Contains(got.groups, uint32(g)) {
+			t.Errorf("group %d is not among %v", g, got.groups)
+		}
 	}
 }

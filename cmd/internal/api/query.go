@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/tenantpurge/purger/store"
 )
@@ -24,9 +25,9 @@ func readQuery(r *http.Request, allowed []string) (query, error) {
 	for name, v := range values {
 		switch {
 		case !slices.Contains(allowed, name) && len(allowed) == 0:
-			return nil, parameterf(name, "parameter %s: there are none here", quote(name))
+			return nil, parameterf(cut(name), "parameter %s: there are none here", quote(name))
 		case !slices.Contains(allowed, name):
-			return nil, parameterf(name, "parameter %s: want %s", quote(name), strings.Join(allowed, ", "))
+			return nil, parameterf(cut(name), "parameter %s: want %s", quote(name), strings.Join(allowed, ", "))
 		case len(v) > 1:
 			return nil, parameterf(name, "parameter %s: given %d times", name, len(v))
 		}
@@ -74,11 +75,25 @@ func (q query) oneOf(name string, words ...string) (string, error) {
 	return "", parameterf(name, "%s %s: want %s", name, quote(v), strings.Join(words, " or "))
 }
 
+// maxQuote is how much of what a caller sent is told back, in bytes.
+const maxQuote = 64
+
 // quote quotes what a caller sent for a message, cut to a readable length.
 func quote(s string) string {
-	const limit = 64
-	if len(s) > limit {
-		return strconv.Quote(s[:limit]) + "..."
+	if short := cut(s); short != s {
+		return strconv.Quote(short) + "..."
 	}
 	return strconv.Quote(s)
+}
+
+// cut returns what a caller sent, cut to a readable length between characters.
+func cut(s string) string {
+	if len(s) <= maxQuote {
+		return s
+	}
+	end := maxQuote
+	for end > maxQuote-utf8.UTFMax && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end]
 }

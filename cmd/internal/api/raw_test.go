@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/tenantpurge/purger/purge/client"
 )
 
 // answered is an answer as it came.
@@ -29,13 +31,13 @@ func raw(t *testing.T, r *rig, what, body string, headers ...string) answered {
 		t.Fatal(err)
 	}
 	if body != "" {
-		req.Header.Set("Content-Type", contentJSON)
+		req.Header.Set("Content-Type", client.ContentJSON)
 	}
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ": ")
 		req.Header.Set(name, value)
 	}
-	res, err := r.http.Do(req)
+	res, err := r.transport.RoundTrip(req)
 	if err != nil {
 		t.Fatalf("%s: %v", what, err)
 	}
@@ -58,15 +60,15 @@ func (a answered) json(t *testing.T) map[string]any {
 }
 
 // problem returns the only error of an answer, after a look at its form.
-func (a answered) problem(t *testing.T) Problem {
+func (a answered) problem(t testing.TB) client.Problem {
 	t.Helper()
-	var body ErrorBody
+	var body client.ErrorBody
 	if err := json.Unmarshal([]byte(a.body), &body); err != nil || len(body.Errors) != 1 {
 		t.Fatalf("status %d: not one error in %q: %v", a.status, a.body, err)
 	}
 	p := body.Errors[0]
 	if len(body.TraceID) != 32 || p.Title == "" || p.Detail == "" || p.Code == "" ||
-		p.Status != strconv.Itoa(a.status) || a.header.Get("Content-Type") != contentJSON {
+		p.Status != strconv.Itoa(a.status) || a.header.Get("Content-Type") != client.ContentJSON {
 		t.Errorf("envelope %q with status %d and %v", a.body, a.status, a.header)
 	}
 	return p

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -14,54 +15,79 @@ const unmatched = "unmatched"
 
 // endpoint is one method on one path.
 type endpoint struct {
-	method, path string
-	params       []string // the query parameters that there are
-	body         bodyKind
-	handle       func(http.ResponseWriter, *request) error
+	method string
+	path   string      // below [client.Prefix], unless it begins with /api/
+	role   client.Role // the least one that may call it
+	params []string    // the query parameters that there are
+	body   bodyKind
+	handle func(http.ResponseWriter, *request) error
+}
+
+// url returns the path with what is before it.
+func (e endpoint) url() string {
+	if strings.HasPrefix(e.path, "/api/") {
+		return e.path
+	}
+	return client.Prefix + e.path
 }
 
 // bodyKind says what an endpoint does with a body.
 type bodyKind int
 
 const (
-	noBody  bodyKind = iota // refuses one
-	ownBody                 // reads it itself
+	noBody     bodyKind = iota // refuses one
+	ownBody                    // reads it itself, as JSON
+	unkeptBody                 // reads it itself; the answer is a stream or a secret, and never kept
 )
 
 // request is a request whose path and query are sound.
 type request struct {
 	*http.Request
-	actor store.Actor
-	id    string // of the path; "" where it has none
-	query query
+	caller Caller
+	id     string // of the path; "" where it has none
+	query  query
 }
 
 // endpoints returns every endpoint.
 func (s *server) endpoints() []endpoint {
 	return []endpoint{
-		{http.MethodPost, "/tenants", nil, ownBody, s.createTenant},
-		{http.MethodGet, "/tenants", []string{"status", "due", "parentId", "after", "limit"}, noBody, s.listTenants},
-		{http.MethodGet, "/tenants/{id}", []string{"allow_deleted"}, noBody, s.getTenant},
-		{http.MethodPost, "/tenants/{id}/actions/deactivate", nil, ownBody, s.deactivate},
-		{http.MethodPost, "/tenants/{id}/actions/reactivate", nil, ownBody, s.reactivate},
-		{http.MethodPost, "/tenants/{id}/actions/retry", nil, ownBody, s.retry},
-		{http.MethodPost, "/tenants/{id}/hold", nil, ownBody, s.hold},
-		{http.MethodDelete, "/tenants/{id}/hold", nil, noBody, s.release},
-		{http.MethodDelete, "/admin/tenants/{id}", []string{"version"}, noBody, s.deleteTenant},
-		{http.MethodGet, "/plan", nil, noBody, s.plan},
-		{http.MethodPost, "/purges", []string{"wait", "trigger"}, ownBody, s.startPass},
-		{http.MethodGet, "/purges", []string{"limit"}, noBody, s.listPasses},
-		{http.MethodGet, "/receipts/{id}", nil, noBody, s.receipt},
-		{http.MethodGet, "/audit", []string{"from", "limit"}, noBody, s.audit},
-		{http.MethodGet, "/status", nil, noBody, s.status},
-		{http.MethodPost, "/pause", nil, ownBody, s.pause},
-		{http.MethodPost, "/resume", nil, ownBody, s.resume},
-		{http.MethodGet, "/export", nil, noBody, s.export},
-		{http.MethodPost, "/import", []string{"dryRun", "onConflict", "supersede"}, ownBody, s.importFile},
-		{http.MethodGet, "/store/stats", nil, noBody, s.storeStats},
-		{http.MethodPost, "/store/check", nil, ownBody, s.check},
-		{http.MethodPost, "/store/compact", nil, ownBody, s.compact},
-		{http.MethodGet, "/store/backup", nil, noBody, s.backup},
+		{http.MethodPost, "/tenants", client.RoleOperator, nil, ownBody, s.createTenant},
+		{http.MethodGet, "/tenants", client.RoleViewer, []string{"status", "due", "parentId", "sort", "page", "limit"}, noBody, s.listTenants},
+		{http.MethodGet, "/tenants/me", client.RoleTenant, nil, noBody, s.getMyTenant},
+		{http.MethodGet, "/tenants/{id}", client.RoleTenant, []string{"allow_deleted"}, noBody, s.getTenant},
+		{http.MethodPut, "/tenants/{id}", client.RoleOperator, nil, ownBody, s.putTenant},
+		{http.MethodPatch, "/tenants/{id}", client.RoleOperator, nil, ownBody, s.patchTenant},
+		{http.MethodDelete, "/tenants/{id}", client.RoleSuperAdmin, []string{"version"}, noBody, s.deleteDisabled},
+		{http.MethodGet, client.PrefixAccounts + "/tenants/{id}", client.RoleTenant, []string{"allow_deleted"}, noBody, s.getTenant},
+		{http.MethodPut, client.PrefixAccounts + "/tenants/{id}", client.RoleOperator, nil, ownBody, s.putTenant},
+		{http.MethodDelete, client.PrefixAccounts + "/tenants/{id}", client.RoleSuperAdmin, []string{"version"}, noBody, s.deleteDisabled},
+		{http.MethodGet, "/tenants/{id}/access", client.RoleTenant, nil, noBody, s.tenantAccess},
+		{http.MethodPost, "/tenants/{id}/actions/deactivate", client.RoleOperator, nil, ownBody, s.deactivate},
+		{http.MethodPost, "/tenants/{id}/actions/reactivate", client.RoleOperator, nil, ownBody, s.reactivate},
+		{http.MethodPost, "/tenants/{id}/actions/retry", client.RoleOperator, nil, ownBody, s.retry},
+		{http.MethodPost, "/tenants/{id}/hold", client.RoleOperator, nil, ownBody, s.hold},
+		{http.MethodDelete, "/tenants/{id}/hold", client.RoleOperator, nil, noBody, s.release},
+		{http.MethodDelete, "/admin/tenants/{id}", client.RoleSuperAdmin, []string{"version"}, noBody, s.deleteTenant},
+		{http.MethodGet, "/plan", client.RoleViewer, nil, noBody, s.plan},
+		{http.MethodPost, "/purges", client.RoleOperator, []string{"wait", "trigger"}, ownBody, s.startPass},
+		{http.MethodGet, "/purges", client.RoleViewer, []string{"limit"}, noBody, s.listPasses},
+		{http.MethodGet, "/purges/{purge}", client.RoleViewer, nil, noBody, s.getPurge},
+		{http.MethodGet, "/receipts/{id}", client.RoleViewer, nil, noBody, s.receipt},
+		{http.MethodGet, "/audit", client.RoleViewer, []string{"from", "limit"}, noBody, s.audit},
+		{http.MethodGet, "/status", client.RoleViewer, nil, noBody, s.status},
+		{http.MethodPost, "/pause", client.RoleSuperAdmin, nil, ownBody, s.pause},
+		{http.MethodPost, "/resume", client.RoleSuperAdmin, nil, ownBody, s.resume},
+		{http.MethodGet, client.PathApprovals, client.RoleViewer, nil, noBody, s.listApprovals},
+		{http.MethodGet, client.PathApprovals + "/{approval}", client.RoleViewer, nil, noBody, s.getApproval},
+		{http.MethodPost, client.PathApprovals + "/{approval}/actions/approve", client.RoleSuperAdmin, nil, ownBody, s.approve},
+		{http.MethodPost, client.PathApprovals + "/{approval}/actions/reject", client.RoleSuperAdmin, nil, ownBody, s.reject},
+		{http.MethodGet, "/export", client.RoleSuperAdmin, nil, noBody, s.export},
+		{http.MethodPost, "/import", client.RoleSuperAdmin, []string{"dryRun", "onConflict", "supersede"}, unkeptBody, s.importFile},
+		{http.MethodGet, "/store/stats", client.RoleViewer, nil, noBody, s.storeStats},
+		{http.MethodPost, "/store/check", client.RoleOperator, nil, ownBody, s.check},
+		{http.MethodPost, "/store/compact", client.RoleOperator, nil, ownBody, s.compact},
+		{http.MethodPost, "/tokens", client.RoleSuperAdmin, nil, unkeptBody, s.issueToken},
+		{http.MethodGet, "/store/backup", client.RoleSuperAdmin, nil, noBody, s.backup},
 	}
 }
 
@@ -74,9 +100,12 @@ type resource struct {
 func (s *server) resources() map[string]*resource {
 	all := map[string]*resource{}
 	for _, e := range s.endpoints() {
-		path := Prefix + e.path
+		path := e.url()
 		if all[path] == nil {
 			all[path] = &resource{methods: map[string]endpoint{}}
+		}
+		if e.method == http.MethodPost || e.method == http.MethodDelete {
+			e.handle = s.once(e)
 		}
 		all[path].methods[e.method] = e
 	}
@@ -105,11 +134,20 @@ func (res *resource) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // read checks what of a request is the same for every endpoint.
 func (e endpoint) read(r *http.Request) (*request, error) {
-	req := &request{Request: r}
-	req.actor, _ = r.Context().Value(actorKey{}).(store.Actor)
+	req := &request{Request: r, caller: callerOf(r.Context())}
 	if strings.Contains(e.path, "{id}") {
 		req.id = r.PathValue("id")
+	}
+	if err := req.caller.may(e, req.id); err != nil {
+		return nil, err
+	}
+	if strings.Contains(e.path, "{id}") {
 		if err := store.CheckID("id", req.id); err != nil {
+			return nil, inParameter(err)
+		}
+	}
+	for _, id := range r.Header.Values(client.HeaderTenant) {
+		if err := store.CheckID("x-tenantid", id); err != nil {
 			return nil, inParameter(err)
 		}
 	}
@@ -118,7 +156,7 @@ func (e endpoint) read(r *http.Request) (*request, error) {
 		return nil, err
 	}
 	if e.body == noBody && r.ContentLength != 0 {
-		return nil, store.Errorf(store.Invalid, "body: %s %s takes none", e.method, Prefix+e.path)
+		return nil, store.Errorf(store.Invalid, "body: %s %s takes none", e.method, e.url())
 	}
 	return req, nil
 }

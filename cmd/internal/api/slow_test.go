@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 	"github.com/tenantpurge/purger/store/boltstore"
 )
@@ -20,7 +21,7 @@ import (
 // connect returns a bare connection to a handler in process.
 func connect(t *testing.T, h http.Handler) net.Conn {
 	t.Helper()
-	l := InProcess(h)
+	l := InProcess(watch(t, h))
 	conn, err := l.DialContext(t.Context(), "", "")
 	if err != nil {
 		t.Fatal(err)
@@ -190,16 +191,16 @@ func TestSlow_ACallThatWaitsOutlivesEveryTimeout(t *testing.T) {
 // sleeping is an engine whose plans and passes take an hour.
 type sleeping struct{ Engine }
 
-func (s *sleeping) Plan(ctx context.Context) (Report, error) {
+func (s *sleeping) Plan(ctx context.Context) (client.Report, error) {
 	if err := sleep(ctx); err != nil {
-		return Report{}, err
+		return client.Report{}, err
 	}
 	return s.Engine.Plan(ctx)
 }
 
-func (s *sleeping) Run(ctx context.Context, t purge.Trigger) (Report, error) {
+func (s *sleeping) Run(ctx context.Context, t purge.Trigger) (client.Report, error) {
 	if err := sleep(ctx); err != nil {
-		return Report{}, err
+		return client.Report{}, err
 	}
 	return s.Engine.Run(ctx, t)
 }
@@ -241,7 +242,7 @@ func TestSlow_AnImportMayTakeLongerThanItsInput(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, func(o *Options) { o.Store = &laborious{o.Store.(*boltstore.Store)} }).inProcess(t)
 		in := `{"type":"tenant","id":"kept","parentId":"","name":"","hostname":"","status":"active","activeSubscriptions":0}`
-		if sum, err := r.Import(t.Context(), strings.NewReader(in), ImportOptions{}, nil); err != nil || sum.Tenants.New != 1 {
+		if sum, err := r.Import(t.Context(), strings.NewReader(in), client.ImportOptions{}, nil); err != nil || sum.Tenants.New != 1 {
 			t.Errorf("%+v, %v", sum, err)
 		}
 	})
@@ -253,11 +254,11 @@ func TestImport_ACallerThatLeavesAfterItsInputEndsTheImport(t *testing.T) {
 		in := `{"type":"tenant","id":"kept","parentId":"","name":"","hostname":"","status":"active","activeSubscriptions":0}`
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		if _, err := r.Import(ctx, strings.NewReader(in), ImportOptions{}, nil); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := r.Import(ctx, strings.NewReader(in), client.ImportOptions{}, nil); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error %v", err)
 		}
 		synctest.Wait() // the server has seen it
-		if _, err := r.Import(t.Context(), strings.NewReader(in), ImportOptions{DryRun: true}, nil); err != nil {
+		if _, err := r.Import(t.Context(), strings.NewReader(in), client.ImportOptions{DryRun: true}, nil); err != nil {
 			t.Errorf("the import goes on: %v", err)
 		}
 		if _, err := r.Tenant(t.Context(), "kept", false); store.CodeOf(err) != store.NotFound {

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -51,7 +52,7 @@ func bind(path string) (l *net.UnixListener, err error) {
 		err := c.Control(func(fd uintptr) { chmodErr = unix.Fchmod(int(fd), 0o600) })
 		return errors.Join(err, chmodErr)
 	}
-	err = withSocketPath(path, func(name string) error {
+	err = client.WithSocketPath(path, func(name string) error {
 		lc := net.ListenConfig{Control: private}
 		ln, err := lc.Listen(context.Background(), "unix", name)
 		if err != nil {
@@ -96,7 +97,7 @@ func removeDead(path string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	conn, err := dialUnix(ctx, path)
+	conn, err := client.DialSocket(ctx, path)
 	if err == nil {
 		conn.Close()
 	}

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bufio"
 	"errors"
 	"io/fs"
 	"net"
@@ -12,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -35,7 +35,7 @@ func dead(t *testing.T, path string) {
 func TestListenUnix_ModeIs0660WhateverTheUmask(t *testing.T) {
 	for _, mask := range []int{0, 0o022, 0o077} {
 		old := syscall.Umask(mask)
-		path := filepath.Join(t.TempDir(), SocketName)
+		path := filepath.Join(t.TempDir(), client.SocketName)
 		l, err := ListenUnix(path)
 		after := syscall.Umask(old)
 		if err != nil {
@@ -57,7 +57,7 @@ func TestListenUnix_ModeIs0660WhateverTheUmask(t *testing.T) {
 
 func TestBind_NobodyElseMayConnectBeforeTheModeIsSet(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0))
-	path := filepath.Join(t.TempDir(), SocketName)
+	path := filepath.Join(t.TempDir(), client.SocketName)
 	l, err := bind(path)
 	if err != nil {
 		t.Fatal(err)
@@ -69,10 +69,10 @@ func TestBind_NobodyElseMayConnectBeforeTheModeIsSet(t *testing.T) {
 }
 
 func TestListenUnix_ReplacesADeadSocket(t *testing.T) {
-	path := filepath.Join(t.TempDir(), SocketName)
+	path := filepath.Join(t.TempDir(), client.SocketName)
 	dead(t, path)
 	serve(t, http.HandlerFunc(hello), path)
-	conn, err := dialUnix(t.Context(), path)
+	conn, err := client.DialSocket(t.Context(), path)
 	if err != nil {
 		t.Fatalf("nobody listens on the replaced socket: %v", err)
 	}
@@ -112,7 +112,7 @@ func TestListenUnix_LeavesAloneWhatIsNotADeadSocket(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), SocketName)
+			path := filepath.Join(t.TempDir(), client.SocketName)
 			c.make(t, path)
 			before, err := os.Lstat(path)
 			if err != nil {
@@ -138,7 +138,7 @@ func TestListenUnix_LeavesAloneTheSocketOfAnotherUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give a file away")
 	}
-	path := filepath.Join(t.TempDir(), SocketName)
+	path := filepath.Join(t.TempDir(), client.SocketName)
 	dead(t, path)
 	if err := os.Lchown(path, 12345, -1); err != nil {
 		t.Fatal(err)
@@ -159,9 +159,9 @@ func TestListenUnix_TakesPathsLongerThanTheKernelDoes(t *testing.T) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(dir, SocketName)
+	path := filepath.Join(dir, client.SocketName)
 	dead := func() {
-		err := withSocketPath(path, func(name string) error {
+		err := client.WithSocketPath(path, func(name string) error {
 			l, err := net.ListenUnix("unix", &net.UnixAddr{Name: name})
 			if err != nil {
 				return err
@@ -179,19 +179,11 @@ func TestListenUnix_TakesPathsLongerThanTheKernelDoes(t *testing.T) {
 	if err != nil || fi.Mode() != fs.ModeSocket|0o660 {
 		t.Fatalf("mode %v, error %v", fi.Mode(), err)
 	}
-	c, err := Dial(t.Context(), path)
-	if err != nil {
-		t.Fatalf("dial: %v", err)
+	tr := client.NewTransport(path)
+	defer tr.CloseIdleConnections()
+	if got := raw(t, &rig{transport: tr}, "GET /", "").body; got != "hello\n" {
+		t.Errorf("answer %q", got)
 	}
-	defer c.Close()
-	res, err := c.send(t.Context(), http.MethodGet, "/", nil, nil, "")
-	if err != nil {
-		t.Fatalf("call: %v", err)
-	}
-	if line, _ := bufio.NewReader(res.Body).ReadString('\n'); line != "hello\n" {
-		t.Errorf("answer %q", line)
-	}
-	res.Body.Close()
 	if err := l.Close(); err != nil {
 		t.Errorf("close: %v", err)
 	}
@@ -213,14 +205,14 @@ func TestListenUnix_RefusesANameTooLongForAnyPath(t *testing.T) {
 }
 
 func TestListenUnix_MissingDirectoryIsNamed(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "missing", SocketName)
+	path := filepath.Join(t.TempDir(), "missing", client.SocketName)
 	if _, err := ListenUnix(path); err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("error %v does not name the path", err)
 	}
 }
 
 func TestListener_CloseRemovesOnlyItsOwnSocket(t *testing.T) {
-	path := filepath.Join(t.TempDir(), SocketName)
+	path := filepath.Join(t.TempDir(), client.SocketName)
 	first, err := ListenUnix(path)
 	if err != nil {
 		t.Fatal(err)
@@ -250,8 +242,8 @@ func TestDial_NobodyThereIsErrNotReachable(t *testing.T) {
 	dir := t.TempDir()
 	dead(t, filepath.Join(dir, "dead"))
 	for _, name := range []string{"missing", "dead"} {
-		_, err := Dial(t.Context(), filepath.Join(dir, name))
-		if !errors.Is(err, ErrNotReachable) {
+		_, err := client.Dial(t.Context(), filepath.Join(dir, name))
+		if !errors.Is(err, client.ErrNotReachable) {
 			t.Errorf("%s: error %v is not ErrNotReachable", name, err)
 		}
 		wantCode(t, err, store.Unavailable)
@@ -262,11 +254,11 @@ func TestDial_NobodyThereIsErrNotReachable(t *testing.T) {
 }
 
 func TestClient_ADaemonThatLeftIsErrNotReachable(t *testing.T) {
-	path := filepath.Join(t.TempDir(), SocketName)
-	c := NewClient(NewTransport(path))
+	path := filepath.Join(t.TempDir(), client.SocketName)
+	c := client.Over(client.NewTransport(path))
 	defer c.Close()
 	_, err := c.Status(t.Context())
-	if !errors.Is(err, ErrNotReachable) {
+	if !errors.Is(err, client.ErrNotReachable) {
 		t.Errorf("error %v is not ErrNotReachable", err)
 	}
 }

@@ -5,13 +5,14 @@ import (
 	"os"
 	"time"
 
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
 // status answers GET /status.
 func (s *server) status(w http.ResponseWriter, r *request) error {
 	now := time.Now()
-	st := Status{Version: s.Version, DataDir: s.DataDir}
+	st := client.Status{Version: s.Version, DataDir: s.DataDir}
 	stats, err := s.Store.Stats(r.Context(), now)
 	if err != nil {
 		return err
@@ -34,7 +35,7 @@ func (s *server) status(w http.ResponseWriter, r *request) error {
 		st.Schedule, st.NextRun = sched.Schedule, store.Timestamp{Time: sched.NextRun}
 		st.NextRetry = store.Timestamp{Time: sched.NextRetry}
 		if sched.Running {
-			st.Running = &Running{Trigger: string(sched.Trigger), Since: store.Timestamp{Time: sched.Since}}
+			st.Running = &client.Running{Trigger: string(sched.Trigger), Since: store.Timestamp{Time: sched.Since}}
 		}
 	}
 	return reply(w, http.StatusOK, st)

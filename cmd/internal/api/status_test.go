@@ -8,13 +8,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 	"github.com/tenantpurge/purger/store/boltstore"
 )
 
 func TestStatus_TellsEverything(t *testing.T) {
 	both(t, func(t *testing.T, r *rig) {
-		r.create(t, NewTenant{ID: "acme"}, NewTenant{ID: "off"}, NewTenant{ID: "due"})
+		r.create(t, client.NewTenant{ID: "acme"}, client.NewTenant{ID: "off"}, client.NewTenant{ID: "due"})
 		r.disable(t, days(1), "off")
 		r.disable(t, days(20), "due")
 		st, err := r.Status(t.Context())
@@ -36,7 +37,7 @@ func TestStatus_TellsEverything(t *testing.T) {
 		if err != nil || stats.Due != 1 || len(stats.Blocked) != len(store.BlockReasons()) {
 			t.Errorf("store stats %+v, %v", stats, err)
 		}
-		if _, err := r.Pause(t.Context(), PauseRequest{Reason: "maintenance"}); err != nil {
+		if _, err := r.Pause(t.Context(), client.PauseRequest{Reason: "maintenance"}); err != nil {
 			t.Fatal(err)
 		}
 		report, err := r.Run(t.Context(), purge.TriggerAPI)
@@ -78,14 +79,14 @@ func TestStatus_HasTheSchedule(t *testing.T) {
 func TestGates_PauseAndResume(t *testing.T) {
 	both(t, func(t *testing.T, r *rig) {
 		until := store.Timestamp{Time: store.Trim(time.Now().Add(time.Hour))}
-		g, err := r.Pause(t.Context(), PauseRequest{Reason: "maintenance", Until: until})
+		g, err := r.Pause(t.Context(), client.PauseRequest{Reason: "maintenance", Until: until})
 		if err != nil || g.Pause == nil || g.Pause.Reason != "maintenance" || !g.Pause.Until.Equal(until.Time) || g.Pause.Actor.ID != ProcessActor().ID {
 			t.Fatalf("gates %+v, %v", g, err)
 		}
-		if g, err = r.Resume(t.Context(), ResumeRequest{Allow: 7, Reason: "checked"}); err != nil || g.Pause != nil || g.Allowance != 7 {
+		if g, err = r.Resume(t.Context(), client.ResumeRequest{Allow: 7, Reason: "checked"}); err != nil || g.Pause != nil || g.Allowance != 7 {
 			t.Errorf("gates %+v, %v", g, err)
 		}
-		if g, err = r.Resume(t.Context(), ResumeRequest{}); err != nil || g.Allowance != 0 {
+		if g, err = r.Resume(t.Context(), client.ResumeRequest{}); err != nil || g.Allowance != 0 {
 			t.Errorf("gates %+v, %v", g, err)
 		}
 		for what, c := range map[string]struct{ body, pointer string }{
@@ -105,7 +106,7 @@ func TestGates_PauseAndResume(t *testing.T) {
 
 func TestGates_G9_AHaltIsLiftedWithAReasonOnly(t *testing.T) {
 	both(t, func(t *testing.T, r *rig) {
-		r.create(t, NewTenant{ID: "a"}, NewTenant{ID: "b"})
+		r.create(t, client.NewTenant{ID: "a"}, client.NewTenant{ID: "b"})
 		r.disable(t, 0, "a", "b")
 		if _, err := r.Delete(t.Context(), "a", 0); err != nil {
 			t.Fatal(err)
@@ -116,9 +117,9 @@ func TestGates_G9_AHaltIsLiftedWithAReasonOnly(t *testing.T) {
 		if err != nil || len(st.Closed) != 1 || st.Closed[0].Reason != store.GateHalted {
 			t.Fatalf("closed %+v, %v", st.Closed, err)
 		}
-		_, err = r.Resume(t.Context(), ResumeRequest{Allow: 1})
+		_, err = r.Resume(t.Context(), client.ResumeRequest{Allow: 1})
 		wantCode(t, err, store.Invalid)
-		if _, err = r.Resume(t.Context(), ResumeRequest{Allow: 1, Reason: "two were agreed upon"}); err != nil {
+		if _, err = r.Resume(t.Context(), client.ResumeRequest{Allow: 1, Reason: "two were agreed upon"}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := r.Delete(t.Context(), "b", 0); err != nil {
@@ -130,7 +131,7 @@ func TestGates_G9_AHaltIsLiftedWithAReasonOnly(t *testing.T) {
 func TestAudit_G8_TheChainCanBeVerifiedAtTheClient(t *testing.T) {
 	both(t, func(t *testing.T, r *rig) {
 		for i := range 130 {
-			r.create(t, NewTenant{ID: "t" + string(rune('a'+i%26)) + strings.Repeat("x", i/26), Name: "<&>\u2029"[:3]})
+			r.create(t, client.NewTenant{ID: "t" + string(rune('a'+i%26)) + strings.Repeat("x", i/26), Name: "<&>\u2029"[:3]})
 		}
 		r.disable(t, days(20), "ta")
 		if _, err := r.Run(t.Context(), purge.TriggerAPI); err != nil {
@@ -150,7 +151,7 @@ func TestAudit_G8_TheChainCanBeVerifiedAtTheClient(t *testing.T) {
 			t.Errorf("the head is %+v, want %+v; %v", chain.Head(), stats.AuditHead, err)
 		}
 		page, err := r.Audit(t.Context(), 0, 0)
-		if err != nil || len(page.Data) != DefaultPage || page.Next != DefaultPage+1 {
+		if err != nil || len(page.Data) != client.DefaultPage || page.Next != client.DefaultPage+1 {
 			t.Errorf("the first page has %d entries, next %d, %v", len(page.Data), page.Next, err)
 		}
 		page, err = r.Audit(t.Context(), stats.AuditHead.Seq+1, 10)
@@ -162,7 +163,7 @@ func TestAudit_G8_TheChainCanBeVerifiedAtTheClient(t *testing.T) {
 
 func TestCheck_FindsNothingInASoundStore(t *testing.T) {
 	both(t, func(t *testing.T, r *rig) {
-		r.create(t, NewTenant{ID: "acme"})
+		r.create(t, client.NewTenant{ID: "acme"})
 		got, err := r.Check(t.Context())
 		if err != nil || !got.OK || got.Defects != nil {
 			t.Errorf("%+v, %v", got, err)
@@ -172,7 +173,7 @@ func TestCheck_FindsNothingInASoundStore(t *testing.T) {
 
 func TestCompact_TellsTheSizes(t *testing.T) {
 	both(t, func(t *testing.T, r *rig) {
-		r.create(t, NewTenant{ID: "acme"})
+		r.create(t, client.NewTenant{ID: "acme"})
 		got, err := r.Compact(t.Context())
 		if err != nil || got.Before == 0 || got.After == 0 {
 			t.Errorf("%+v, %v", got, err)
@@ -189,7 +190,7 @@ func TestCompact_AStoreThatNeedsNone(t *testing.T) {
 	wantCode(t, err, store.Precondition)
 	_, err = r.Export(t.Context(), &strings.Builder{})
 	wantCode(t, err, store.Precondition)
-	_, err = r.Import(t.Context(), strings.NewReader(""), ImportOptions{}, nil)
+	_, err = r.Import(t.Context(), strings.NewReader(""), client.ImportOptions{}, nil)
 	wantCode(t, err, store.Precondition)
 }
 
@@ -209,7 +210,7 @@ func TestStore_AClosedStoreIsUnavailable(t *testing.T) {
 		wantCode(t, err, store.Unavailable)
 		_, err = other.Check(t.Context()) // and not a list of defects
 		wantCode(t, err, store.Unavailable)
-		_, err = other.Create(t.Context(), NewTenant{ID: "acme"})
+		_, err = other.Create(t.Context(), client.NewTenant{ID: "acme"})
 		wantCode(t, err, store.Unavailable)
 	})
 }

@@ -4,44 +4,110 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/google/uuid"
+
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
 // wireTenant renders a tenant.
-func wireTenant(t store.Tenant) Tenant {
-	w := Tenant{
-		ID: t.ID, ParentID: t.ParentID, Name: t.Name, Hostname: t.Hostname, Status: t.Status, Version: t.Version,
+func wireTenant(t store.Tenant) client.Tenant {
+	w := client.Tenant{
+		ID: t.ID, ParentID: t.ParentID, Name: t.Name, Hostname: t.Hostname,
+		Status: t.Status, Enabled: t.Status == store.StatusActive, Version: t.Version,
 		CreatedAt: store.Timestamp{Time: t.CreatedAt}, UpdatedAt: store.Timestamp{Time: t.UpdatedAt},
 		DisabledAt: store.Timestamp{Time: t.DisabledAt}, PurgeAfterDays: t.PurgeAfterDays,
 		EstimatedPurgeDate:  store.Timestamp{Time: t.EstimatedPurgeDate},
 		ActiveSubscriptions: t.ActiveSubscriptions, Block: t.Block, Purge: t.Purge,
+		Created: store.Timestamp{Time: t.CreatedAt}, LastUpdated: store.Timestamp{Time: t.UpdatedAt}, Links: linksOf(t.ID),
+	}
+	if t.Hostname != "" {
+		w.Hostnames = []string{t.Hostname}
+	}
+	switch {
+	case t.Status == store.StatusDisabled:
+		w.StatusLastUpdatedAt = w.DisabledAt
+	case t.Status == store.StatusPurging && t.Purge != nil:
+		w.StatusLastUpdatedAt = t.Purge.ClaimedAt
 	}
 	if t.DisabledBy != (store.Actor{}) {
 		w.DisabledBy = &t.DisabledBy
 	}
 	if h := t.Hold; h != nil {
-		w.Hold = &Hold{Reason: h.Reason, Actor: h.Actor, Since: store.Timestamp{Time: h.Since}, Until: store.Timestamp{Time: h.Until}}
+		w.Hold = &client.Hold{Reason: h.Reason, Actor: h.Actor, Since: store.Timestamp{Time: h.Since}, Until: store.Timestamp{Time: h.Until}}
 	}
 	return w
 }
 
 // wireTombstone renders what remains of a purged tenant.
-func wireTombstone(t store.Tombstone) Tenant {
-	return Tenant{
+func wireTombstone(t store.Tombstone) client.Tenant {
+	return client.Tenant{
 		ID: t.ID, ParentID: t.ParentID, Status: store.StatusDeleted, Version: t.Version,
 		CreatedAt: t.CreatedAt, DisabledAt: t.DisabledAt,
 		DeletedAt: t.DeletedAt, PurgedWith: t.PurgedWith, ResourcesDeleted: &t.Deleted,
+		Created: t.CreatedAt, LastUpdated: t.DeletedAt, StatusLastUpdatedAt: t.DeletedAt, Links: linksOf(t.ID),
 	}
+}
+
+// ownView returns what a tenant's own caller is told of its tenant, or of the
+// tombstone: neither who among its operators did what, nor why, nor with whom it was
+// purged.
+func ownView(t client.Tenant) client.Tenant {
+	return client.Tenant{
+		ID: t.ID, Name: t.Name, Hostname: t.Hostname, Hostnames: t.Hostnames,
+		Status: t.Status, Enabled: t.Enabled, Version: t.Version,
+		CreatedAt: t.CreatedAt, UpdatedAt: t.UpdatedAt, DisabledAt: t.DisabledAt,
+		EstimatedPurgeDate: t.EstimatedPurgeDate, DeletedAt: t.DeletedAt,
+		Created: t.Created, LastUpdated: t.LastUpdated, StatusLastUpdatedAt: t.StatusLastUpdatedAt,
+		Links: t.Links,
+	}
+}
+
+// viewFor returns what a caller is told of a tenant.
+func (c Caller) viewFor(t client.Tenant) client.Tenant {
+	if c.Role == client.RoleTenant {
+		return ownView(t)
+	}
+	return t
+}
+
+// tenantURL returns the path of a tenant.
+func tenantURL(id string) string { return client.Prefix + "/tenants/" + url.PathEscape(id) }
+
+// linksOf returns the references of a tenant.
+func linksOf(id string) *client.Links { return &client.Links{Self: client.Link{Href: tenantURL(id)}} }
+
+// ownTenant is the id by which a caller means its own tenant, and so of none.
+const ownTenant = "me"
+
+// checkNewID refuses an id that a tenant could have elsewhere, and not here.
+func checkNewID(id string) error {
+	if id == ownTenant {
+		return store.Errorf(store.Invalid, "id %q: it stands for the tenant of the caller; want another one", id).At("id")
+	}
+	return nil
 }
 
 // createTenant answers POST /tenants.
 func (s *server) createTenant(w http.ResponseWriter, r *request) error {
-	var in NewTenant
+	var in client.NewTenant
 	if err := readBody(w, r, members{
 		"id": &in.ID, "parentId": &in.ParentID, "name": &in.Name, "hostname": &in.Hostname,
 		"activeSubscriptions": &in.ActiveSubscriptions,
+		// Of a platform that places tenants and sells licenses.
+		"datacenter": notKept{}, "licenseKey": notKept{},
 	}); err != nil {
 		return err
+	}
+	if err := checkNewID(in.ID); err != nil {
+		return err
+	}
+	if in.ID == "" {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return store.Errorf(store.Internal, "make an id: %w", err)
+		}
+		in.ID = id.String()
 	}
 	t, err := s.Store.Create(r.Context(), store.Tenant{
 		ID: in.ID, ParentID: in.ParentID, Name: in.Name, Hostname: in.Hostname,
@@ -50,8 +116,20 @@ func (s *server) createTenant(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Location", Prefix+"/tenants/"+url.PathEscape(t.ID))
+	w.Header().Set("Location", tenantURL(t.ID))
 	return reply(w, http.StatusCreated, wireTenant(t))
+}
+
+// getMyTenant answers GET /tenants/me.
+func (s *server) getMyTenant(w http.ResponseWriter, r *request) error {
+	if r.caller.TenantID == "" {
+		return store.Errorf(store.NotFound, "the caller has no tenant of its own")
+	}
+	t, err := s.Store.Tenant(r.Context(), r.caller.TenantID)
+	if err != nil {
+		return err
+	}
+	return reply(w, http.StatusOK, r.caller.viewFor(wireTenant(t)))
 }
 
 // getTenant answers GET /tenants/{id}.
@@ -66,77 +144,10 @@ func (s *server) getTenant(w http.ResponseWriter, r *request) error {
 		if err != nil {
 			return err
 		}
-		return reply(w, http.StatusOK, wireTombstone(stone))
+		return reply(w, http.StatusOK, r.caller.viewFor(wireTombstone(stone)))
 	}
 	if err != nil {
 		return err
 	}
-	return reply(w, http.StatusOK, wireTenant(t))
-}
-
-// listTenants answers GET /tenants.
-func (s *server) listTenants(w http.ResponseWriter, r *request) error {
-	f, err := filterOf(r)
-	if err != nil {
-		return err
-	}
-	list, err := s.Store.Tenants(r.Context(), f)
-	if err != nil {
-		return err
-	}
-	page := TenantPage{Data: make([]Tenant, 0, len(list))}
-	for _, t := range list {
-		page.Data = append(page.Data, wireTenant(t))
-	}
-	if len(list) == f.Limit {
-		page.Next = list[len(list)-1].ID
-	}
-	return reply(w, http.StatusOK, page)
-}
-
-// filterOf reads the query of GET /tenants.
-func filterOf(r *request) (store.Filter, error) {
-	var f store.Filter
-	if v, ok := r.query["status"]; ok {
-		status, err := store.ParseStatus(v)
-		if err != nil {
-			return f, inParameter(err)
-		}
-		if status == store.StatusDeleted {
-			return f, parameterf("status", "status %q: tombstones are not listed; read one by its id, with allow_deleted=true", v)
-		}
-		f.Status = status
-	}
-	due, err := r.query.flag("due")
-	if err != nil {
-		return f, err
-	}
-	if due {
-		f.DueBy = r.origin().At
-	}
-	if v, ok := r.query["parentId"]; ok {
-		if err := checkOptionalID("parentId", v); err != nil {
-			return f, err
-		}
-		f.ParentID = &v
-	}
-	if f.After = r.query["after"]; f.After != "" {
-		if err := checkOptionalID("after", f.After); err != nil {
-			return f, err
-		}
-	}
-	limit, err := r.query.number("limit", 1, store.MaxPage, DefaultPage)
-	f.Limit = int(limit)
-	return f, err
-}
-
-// checkOptionalID refuses a parameter that is neither empty nor an id.
-func checkOptionalID(name, v string) error {
-	if v == "" {
-		return nil
-	}
-	if err := store.CheckID(name, v); err != nil {
-		return inParameter(err)
-	}
-	return nil
+	return reply(w, http.StatusOK, r.caller.viewFor(wireTenant(t)))
 }

@@ -11,12 +11,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
 func TestCreate_RegistersATenant(t *testing.T) {
 	both(t, func(t *testing.T, r *rig) {
-		in := NewTenant{ID: "acme", Name: "Acme \u00fc <b>", Hostname: "acme.example.com", ActiveSubscriptions: 2}
+		in := client.NewTenant{ID: "acme", Name: "Acme \u00fc <b>", Hostname: "acme.example.com", ActiveSubscriptions: 2}
 		got, err := r.Create(t.Context(), in)
 		if err != nil {
 			t.Fatal(err)
@@ -24,8 +25,10 @@ func TestCreate_RegistersATenant(t *testing.T) {
 		if got.CreatedAt.IsZero() || time.Since(got.CreatedAt.Time) > time.Minute {
 			t.Errorf("createdAt %v", got.CreatedAt)
 		}
-		want := Tenant{ID: "acme", Name: in.Name, Hostname: in.Hostname, Status: store.StatusActive, Version: 1,
-			ActiveSubscriptions: 2, CreatedAt: got.CreatedAt, UpdatedAt: got.UpdatedAt}
+		want := client.Tenant{ID: "acme", Name: in.Name, Hostname: in.Hostname, Status: store.StatusActive, Enabled: true, Version: 1,
+			ActiveSubscriptions: 2, CreatedAt: got.CreatedAt, UpdatedAt: got.UpdatedAt,
+			Hostnames: []string{in.Hostname}, Created: got.CreatedAt, LastUpdated: got.UpdatedAt,
+			Links: &client.Links{Self: client.Link{Href: "/api/v1/tenants/acme"}}}
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("answer (-want +got):\n%s", d)
 		}
@@ -45,23 +48,23 @@ func TestCreate_RegistersATenant(t *testing.T) {
 
 func TestCreate_IsRefused(t *testing.T) {
 	both(t, func(t *testing.T, r *rig) {
-		r.create(t, NewTenant{ID: "acme"}, NewTenant{ID: "off"})
+		r.create(t, client.NewTenant{ID: "acme"}, client.NewTenant{ID: "off"})
 		r.disable(t, 0, "off")
 		cases := map[string]struct {
-			in    NewTenant
+			in    client.NewTenant
 			code  store.Code
 			field string
 		}{
-			"no id":              {NewTenant{}, store.Invalid, "id"},
-			"bad id":             {NewTenant{ID: "../etc"}, store.Invalid, "id"},
-			"taken id":           {NewTenant{ID: "acme"}, store.Conflict, ""},
-			"unknown parent":     {NewTenant{ID: "x", ParentID: "nobody"}, store.NotFound, "parentId"},
-			"bad parent":         {NewTenant{ID: "x", ParentID: " "}, store.Invalid, "parentId"},
-			"own parent":         {NewTenant{ID: "x", ParentID: "x"}, store.Invalid, "parentId"},
-			"disabled parent":    {NewTenant{ID: "x", ParentID: "off"}, store.Precondition, ""},
-			"bad host":           {NewTenant{ID: "x", Hostname: "a b"}, store.Invalid, "hostname"},
-			"control character":  {NewTenant{ID: "x", Name: "a\nb"}, store.Invalid, "name"},
-			"negative subscribe": {NewTenant{ID: "x", ActiveSubscriptions: -1}, store.Invalid, "activeSubscriptions"},
+			"own tenant's id":    {client.NewTenant{ID: "me"}, store.Invalid, "id"},
+			"bad id":             {client.NewTenant{ID: "../etc"}, store.Invalid, "id"},
+			"taken id":           {client.NewTenant{ID: "acme"}, store.Conflict, ""},
+			"unknown parent":     {client.NewTenant{ID: "x", ParentID: "nobody"}, store.NotFound, "parentId"},
+			"bad parent":         {client.NewTenant{ID: "x", ParentID: " "}, store.Invalid, "parentId"},
+			"own parent":         {client.NewTenant{ID: "x", ParentID: "x"}, store.Invalid, "parentId"},
+			"disabled parent":    {client.NewTenant{ID: "x", ParentID: "off"}, store.Precondition, ""},
+			"bad host":           {client.NewTenant{ID: "x", Hostname: "a b"}, store.Invalid, "hostname"},
+			"control character":  {client.NewTenant{ID: "x", Name: "a\nb"}, store.Invalid, "name"},
+			"negative subscribe": {client.NewTenant{ID: "x", ActiveSubscriptions: -1}, store.Invalid, "activeSubscriptions"},
 		}
 		for name, c := range cases {
 			_, err := r.Create(t.Context(), c.in)
@@ -78,7 +81,7 @@ func TestCreate_IsRefused(t *testing.T) {
 
 func TestTenant_TombstonesOnlyWhenAskedFor(t *testing.T) {
 	both(t, func(t *testing.T, r *rig) {
-		r.create(t, NewTenant{ID: "acme", Name: "Acme"}, NewTenant{ID: "acme-eu", ParentID: "acme"})
+		r.create(t, client.NewTenant{ID: "acme", Name: "Acme"}, client.NewTenant{ID: "acme-eu", ParentID: "acme"})
 		r.disable(t, 0, "acme")
 		if _, err := r.Delete(t.Context(), "acme", 0); err != nil {
 			t.Fatal(err)
@@ -95,7 +98,7 @@ func TestTenant_TombstonesOnlyWhenAskedFor(t *testing.T) {
 			got.ResourcesDeleted == nil || got.ParentID != "acme" || got.Name != "" {
 			t.Errorf("tombstone %+v", got)
 		}
-		r.create(t, NewTenant{ID: "kept"})
+		r.create(t, client.NewTenant{ID: "kept"})
 		if got, err := r.Tenant(t.Context(), "kept", true); err != nil || got.Status != store.StatusActive {
 			t.Errorf("a kept tenant: %+v, %v", got, err)
 		}
@@ -108,11 +111,11 @@ func TestTenants_PagesInTheOrderOfIDs(t *testing.T) {
 		for i := range 25 {
 			id := fmt.Sprintf("t-%02d", i)
 			want = append(want, id)
-			r.create(t, NewTenant{ID: id})
+			r.create(t, client.NewTenant{ID: id})
 		}
 		for _, limit := range []int{0, 1, 7, 25, 1000} {
 			var got []string
-			for tenant, err := range r.AllTenants(t.Context(), TenantQuery{Limit: limit}) {
+			for tenant, err := range r.AllTenants(t.Context(), client.TenantQuery{Limit: limit}) {
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -122,11 +125,11 @@ func TestTenants_PagesInTheOrderOfIDs(t *testing.T) {
 				t.Errorf("limit %d (-want +got):\n%s", limit, d)
 			}
 		}
-		page, err := r.Tenants(t.Context(), TenantQuery{After: "t-23"})
+		page, err := r.Tenants(t.Context(), client.TenantQuery{Page: pageAfter(client.SortID, store.Cursor{ID: "t-23"})})
 		if err != nil || len(page.Data) != 1 || page.Next != "" {
 			t.Errorf("the last page: %+v, %v", page, err)
 		}
-		page, err = r.Tenants(t.Context(), TenantQuery{After: "t-24"})
+		page, err = r.Tenants(t.Context(), client.TenantQuery{Page: pageAfter(client.SortID, store.Cursor{ID: "t-24"})})
 		if err != nil || page.Data == nil || len(page.Data) != 0 {
 			t.Errorf("past the end: %+v, %v", page, err)
 		}
@@ -135,23 +138,23 @@ func TestTenants_PagesInTheOrderOfIDs(t *testing.T) {
 
 func TestTenants_Filters(t *testing.T) {
 	both(t, func(t *testing.T, r *rig) {
-		r.create(t, NewTenant{ID: "a"}, NewTenant{ID: "a-1", ParentID: "a"}, NewTenant{ID: "b"}, NewTenant{ID: "c"})
+		r.create(t, client.NewTenant{ID: "a"}, client.NewTenant{ID: "a-1", ParentID: "a"}, client.NewTenant{ID: "b"}, client.NewTenant{ID: "c"})
 		r.disable(t, days(11), "b") // due
 		r.disable(t, days(1), "c")  // not yet
 		root, a := "", "a"
 		for name, c := range map[string]struct {
-			q    TenantQuery
+			q    client.TenantQuery
 			want []string
 		}{
-			"all":         {TenantQuery{}, []string{"a", "a-1", "b", "c"}},
-			"active":      {TenantQuery{Status: store.StatusActive}, []string{"a", "a-1"}},
-			"disabled":    {TenantQuery{Status: store.StatusDisabled}, []string{"b", "c"}},
-			"failed":      {TenantQuery{Status: store.StatusFailed}, nil},
-			"due":         {TenantQuery{Due: true}, []string{"b"}},
-			"roots":       {TenantQuery{ParentID: &root}, []string{"a", "b", "c"}},
-			"children":    {TenantQuery{ParentID: &a}, []string{"a-1"}},
-			"roots, due":  {TenantQuery{ParentID: &root, Due: true}, []string{"b"}},
-			"after, some": {TenantQuery{After: "a-1"}, []string{"b", "c"}},
+			"all":         {client.TenantQuery{}, []string{"a", "a-1", "b", "c"}},
+			"active":      {client.TenantQuery{Status: store.StatusActive}, []string{"a", "a-1"}},
+			"disabled":    {client.TenantQuery{Status: store.StatusDisabled}, []string{"b", "c"}},
+			"failed":      {client.TenantQuery{Status: store.StatusFailed}, nil},
+			"due":         {client.TenantQuery{Due: true}, []string{"b"}},
+			"roots":       {client.TenantQuery{ParentID: &root}, []string{"a", "b", "c"}},
+			"children":    {client.TenantQuery{ParentID: &a}, []string{"a-1"}},
+			"roots, due":  {client.TenantQuery{ParentID: &root, Due: true}, []string{"b"}},
+			"after, some": {client.TenantQuery{Page: pageAfter(client.SortID, store.Cursor{ID: "a-1"})}, []string{"b", "c"}},
 		} {
 			page, err := r.Tenants(t.Context(), c.q)
 			if err != nil {
@@ -171,36 +174,46 @@ func TestTenants_Filters(t *testing.T) {
 
 func TestQuery_IsStrict(t *testing.T) {
 	both(t, func(t *testing.T, r *rig) {
-		r.create(t, NewTenant{ID: "acme"})
+		r.create(t, client.NewTenant{ID: "acme"})
 		for target, param := range map[string]string{
-			"/tenants?stauts=active":                      "stauts",
-			"/tenants?status=":                            "status",
-			"/tenants?status=gone":                        "status",
-			"/tenants?status=deleted":                     "status",
-			"/tenants?status=active&status=none":          "status",
-			"/tenants?due=yes":                            "due",
-			"/tenants?due":                                "due",
-			"/tenants?limit=0":                            "limit",
-			"/tenants?limit=1001":                         "limit",
-			"/tenants?limit=-1":                           "limit",
-			"/tenants?limit=%2B5":                         "limit",
-			"/tenants?limit=05":                           "limit",
-			"/tenants?limit=1e2":                          "limit",
-			"/tenants?limit=99999999999999999999":         "limit",
-			"/tenants?after=..%2F":                        "after",
-			"/tenants?parentId=%00":                       "parentId",
-			"/tenants?due=true;limit=1":                   "",
-			"/tenants?%zz=1":                              "",
-			"/tenants/acme?allow_deleted=1":               "allow_deleted",
-			"/tenants/acme?version=1":                     "version",
-			"/audit?from=0":                               "from",
-			"/audit?from=x":                               "from",
-			"/audit?limit=5000":                           "limit",
-			"/purges?limit=101":                           "limit",
-			"/status?verbose=true":                        "verbose",
-			"/tenants?" + strings.Repeat("x", 300) + "=1": strings.Repeat("x", 300),
+			"/tenants?stauts=active":                    "stauts",
+			"/tenants?status=":                          "status",
+			"/tenants?status=gone":                      "status",
+			"/tenants?status=deleted":                   "status",
+			"/tenants?status=active&status=none":        "status",
+			"/tenants?due=yes":                          "due",
+			"/tenants?due":                              "due",
+			"/tenants?limit=0":                          "limit",
+			"/tenants?limit=1001":                       "limit",
+			"/tenants?limit=-1":                         "limit",
+			"/tenants?limit=%2B5":                       "limit",
+			"/tenants?limit=05":                         "limit",
+			"/tenants?limit=1e2":                        "limit",
+			"/tenants?limit=99999999999999999999":       "limit",
+			"/tenants?after=acme":                       "after",
+			"/tenants?page=":                            "page",
+			"/tenants?page=acme":                        "page",
+			"/tenants?page=aS4uLw":                      "page", // ../
+			"/tenants?page=aWE&sort=estimatedPurgeDate": "page", // of the other order
+			"/tenants?page=aWFiY2RlZmdoaWo&sort=estimatedPurgeDate": "page",
+			"/tenants?page=ZQAA&sort=estimatedPurgeDate":            "page",
+			"/tenants?page=ZQAAAAAAAAAAYQ":                          "page", // of the other order
+			"/tenants?page=aWF=":                                    "page",
+			"/tenants?sort=name":                                    "sort",
+			"/tenants?sort=estimatedPurgeDate&status=active":        "status",
+			"/tenants?parentId=%00":                                 "parentId",
+			"/tenants?due=true;limit=1":                             "",
+			"/tenants?%zz=1":                                        "",
+			"/tenants/acme?allow_deleted=1":                         "allow_deleted",
+			"/tenants/acme?version=1":                               "version",
+			"/audit?from=0":                                         "from",
+			"/audit?from=x":                                         "from",
+			"/audit?limit=5000":                                     "limit",
+			"/purges?limit=101":                                     "limit",
+			"/status?verbose=true":                                  "verbose",
+			"/tenants?" + strings.Repeat("x", 300) + "=1":           strings.Repeat("x", maxQuote),
 		} {
-			res := raw(t, r, "GET "+Prefix+target, "")
+			res := raw(t, r, "GET "+client.Prefix+target, "")
 			p := res.problem(t)
 			if res.status != 400 || p.Code != store.Invalid {
 				t.Errorf("%s: status %d: %s", target, res.status, res.body)
@@ -217,16 +230,19 @@ func TestQuery_IsStrict(t *testing.T) {
 
 func TestWire_EmptyMembersAreLeftOut(t *testing.T) {
 	r := newRig(t).inProcess(t)
-	r.create(t, NewTenant{ID: "acme"})
+	r.create(t, client.NewTenant{ID: "acme"})
 	res := raw(t, r, "GET /api/v1/tenants/acme", "")
 	tenant := res.json(t)
 	delete(tenant, "createdAt")
 	delete(tenant, "updatedAt")
-	want := map[string]any{"id": "acme", "status": "active", "version": 1.0}
+	delete(tenant, "created")
+	delete(tenant, "lastUpdated")
+	want := map[string]any{"id": "acme", "name": "", "status": "active", "enabled": true, "version": 1.0,
+		"links": map[string]any{"self": map[string]any{"href": "/api/v1/tenants/acme"}}}
 	if d := cmp.Diff(want, tenant); d != "" {
 		t.Errorf("members (-want +got):\n%s", d)
 	}
-	if res.header.Get("Content-Type") != contentJSON || res.header.Get("Cache-Control") != "no-store" {
+	if res.header.Get("Content-Type") != client.ContentJSON || res.header.Get("Cache-Control") != "no-store" {
 		t.Errorf("headers %v", res.header)
 	}
 }
@@ -243,7 +259,8 @@ func TestWire_AllMembersHaveTheirNames(t *testing.T) {
 	})
 	m := encode(t, got)
 	for _, name := range []string{"id", "parentId", "name", "hostname", "status", "version", "createdAt", "updatedAt",
-		"disabledAt", "purgeAfterDays", "estimatedPurgeDate", "disabledBy", "hold", "activeSubscriptions", "block", "purge"} {
+		"disabledAt", "purgeAfterDays", "estimatedPurgeDate", "disabledBy", "hold", "activeSubscriptions", "block", "purge",
+		"enabled", "hostnames", "created", "lastUpdated", "statusLastUpdatedAt", "links"} {
 		if _, ok := m[name]; !ok {
 			t.Errorf("member %q is missing", name)
 		}

@@ -23,9 +23,9 @@ func withTrace(r *http.Request) *http.Request {
 	return r.WithContext(context.WithValue(r.Context(), traceKey{}, id))
 }
 
-// traceOf returns the trace id of a request.
-func traceOf(r *http.Request) string {
-	id, _ := r.Context().Value(traceKey{}).(string)
+// traceOf returns the trace id of the request of ctx.
+func traceOf(ctx context.Context) string {
+	id, _ := ctx.Value(traceKey{}).(string)
 	return id
 }
 

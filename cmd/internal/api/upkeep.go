@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -41,11 +42,11 @@ func (s *server) check(w http.ResponseWriter, r *request) error {
 	err = s.Store.Check(r.Context())
 	switch {
 	case err == nil:
-		return reply(w, http.StatusOK, CheckResult{OK: true})
+		return reply(w, http.StatusOK, client.CheckResult{OK: true})
 	case r.Context().Err() != nil, errors.Is(err, context.Canceled), store.CodeOf(err) == store.Unavailable:
 		return err // it was not made to its end
 	}
-	return reply(w, http.StatusOK, CheckResult{Defects: defects(err)})
+	return reply(w, http.StatusOK, client.CheckResult{Defects: defects(err)})
 }
 
 // defects returns the messages of an error that joins several.
@@ -71,9 +72,14 @@ func (s *server) compact(w http.ResponseWriter, r *request) error {
 	if !ok {
 		return store.Errorf(store.Precondition, "this store needs no compaction")
 	}
+	if f, ok := s.Store.(store.Forgetter); ok { // what has expired is not to be copied
+		if err := f.Forget(r.Context(), r.origin().At); err != nil {
+			return err
+		}
+	}
 	done, err := c.Compact(r.Context())
 	if err != nil {
 		return err
 	}
-	return reply(w, http.StatusOK, Compaction{Before: done.Before, After: done.After})
+	return reply(w, http.StatusOK, client.Compaction{Before: done.Before, After: done.After})
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/scheduler"
 	"github.com/tenantpurge/purger/store"
 )
@@ -44,7 +45,7 @@ func TestWake_ARetryAndAResumptionAreFoundAtOnce(t *testing.T) {
 	if _, err := r.Retry(t.Context(), "acme"); err != nil || s.woken != 1 {
 		t.Errorf("a retry: %v, woken %d times", err, s.woken)
 	}
-	if _, err := r.Resume(t.Context(), ResumeRequest{}); err != nil || s.woken != 2 {
+	if _, err := r.Resume(t.Context(), client.ResumeRequest{}); err != nil || s.woken != 2 {
 		t.Errorf("a resumption: %v, woken %d times", err, s.woken)
 	}
 }

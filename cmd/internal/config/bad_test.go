@@ -25,6 +25,67 @@ func bad() map[string][]string {
 		"bad-api-immediateDelete.yaml": {
 			`:2: api.immediateDelete: "yes": want one of never, disabled, any`,
 		},
+		"bad-api-approvals-delete.yaml": {
+			`:3: api.approvals.delete: 3: want a whole number from 1 to 2`,
+		},
+		"bad-api-approvals-expire.yaml": {
+			`:3: api.approvals.expire: "30s": want a duration with a unit, such as 24h, from 1m to 168h`,
+		},
+		"bad-api-approvals-resume.yaml": {
+			`:3: api.approvals.resume: 0: want a whole number from 1 to 2`,
+		},
+		"bad-api-auth-audience.yaml": {
+			`:3: api.auth.audience: "" (the default): want the audience that tokens of api.auth.issuer must be for`,
+		},
+		"bad-api-auth-clockSkew.yaml": {
+			`:3: api.auth.clockSkew: "10m": want a duration with a unit, such as 30s, from 0s to 5m`,
+		},
+		"bad-api-auth-issuer.yaml": {
+			`:3: api.auth.issuer: "http://id.example.com": want an https URL without query, such as https://id.example.com/realms/ops`,
+		},
+		"bad-api-auth-keysFile.yaml": {
+			`:5: api.auth.keysFile: "no-such-keys.json": no such file (DIR/no-such-keys.json)`,
+		},
+		"bad-api-auth-requireNotBefore.yaml": {
+			`:3: api.auth.requireNotBefore: 1: want true or false`,
+		},
+		"bad-api-auth-roles.yaml": {
+			`:4: api.auth.roles: "superadmin": want one of tenant, viewer, operator, super_admin`,
+			`:5: api.auth.roles: 007: want a key of printable characters, in quotes when it is a number`,
+			`:7: api.auth.roles: "sre": the same key comes before; want it once`,
+			`:8: api.auth.roles: "": want a value of the claim`,
+		},
+		"bad-api-auth-rolesClaim.yaml": {
+			`:3: api.auth.rolesClaim: "": want the name of a claim, such as roles or realm_access.roles`,
+		},
+		"bad-api-auth-tenantClaim.yaml": {
+			`:3: api.auth.tenantClaim: "": want the name of a claim, such as roles or realm_access.roles`,
+		},
+		"bad-api-confirmHostname.yaml": {
+			`:2: api.confirmHostname: "never": want one of required, optional`,
+		},
+		"bad-api-gate-anonymous.yaml": {
+			`:3: api.gate.anonymous: false: want one of loopback, always, never`,
+		},
+		"bad-api-gate-unknown.yaml": {
+			`:3: api.gate.unknown: "ask": want one of deny, allow`,
+		},
+		"bad-api-limits-burst.yaml": {
+			`:3: api.limits.burst: 0: want a whole number from 1 to 1000000`,
+		},
+		"bad-api-limits-concurrency.yaml": {
+			`:3: api.limits.concurrency: 0: want a whole number from 1 to 100000`,
+		},
+		"bad-api-limits-perSubject.yaml": {
+			`:3: api.limits.perSubject: -1: want a whole number from 0 to 1000000`,
+		},
+		"bad-api-socket-roles.yaml": {
+			`:4: api.socket.roles: "root": want user:NAME, uid:N, group:NAME, gid:N or *`,
+			`:5: api.socket.roles: "admin": want one of tenant, viewer, operator, super_admin`,
+		},
+		"bad-api-syncTimeout.yaml": {
+			`:2: api.syncTimeout: 30: want a duration with a unit, such as 30s, from 1s to 1h`,
+		},
 		"bad-control.yaml": {
 			`:2: U+001B: want text without control characters`,
 		},
@@ -82,7 +143,7 @@ func bad() map[string][]string {
 			`:3: logs: unknown key; did you mean log?`,
 			`:5: log.level: 5: want one of debug, info, warn, error`,
 			`:6: log.levle: unknown key; did you mean log.level?`,
-			`:7: web: "127.0.0.1:9464": want a mapping with the keys listenAddress, configFile`,
+			`:7: web: "127.0.0.1:9464": want a mapping with the keys listenAddress, configFile, insecure`,
 			`:9: tenants.gracePeriod.max: 9999: want a whole number from 1 to 3650`,
 			`:9: tenants.gracePeriod.default: -1: want a whole number from 1 to 3650`,
 			`:10: tenants.protected: "acme": want a list of tenant ids, such as [acme, globex]`,
@@ -162,6 +223,9 @@ func bad() map[string][]string {
 		},
 		"bad-web-configFile.yaml": {
 			`:2: web.configFile: "no-such-file.yaml": no such file (DIR/no-such-file.yaml)`,
+		},
+		"bad-web-insecure.yaml": {
+			`:2: web.insecure: "yes": want true or false`,
 		},
 		"bad-web-listenAddress.yaml": {
 			`:2: web.listenAddress: 9464: want an address and a port, such as 127.0.0.1:9464, [::1]:9464 or :9464`,

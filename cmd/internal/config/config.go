@@ -38,6 +38,8 @@ type Web struct {
 	// ConfigFile is an exporter-toolkit file for TLS and basic auth, absolute
 	// once it was loaded; "" is neither.
 	ConfigFile string
+	// Insecure listens without TLS beyond the loopback address, too.
+	Insecure bool
 }
 
 // Tenants is about what may become of tenants.
@@ -75,13 +77,6 @@ type Limits struct {
 	Batch            int // resources in one call of a target
 }
 
-// API is about what callers may do.
-type API struct {
-	// ImmediateDelete says which tenants may be deleted before their date:
-	// never, disabled or any.
-	ImmediateDelete string
-}
-
 // Store is about the embedded store.
 type Store struct {
 	TransactionTarget time.Duration // what a purge transaction aims to take
@@ -107,7 +102,7 @@ func Default() Config {
 			DrainTimeout: 30 * time.Second,
 		},
 		Limits: Limits{PerPass: 1000, PerDayShare: 0.10, PerDayShareFloor: 50, Batch: 5000},
-		API:    API{ImmediateDelete: "disabled"},
+		API:    defaultAPI(),
 		Store:  Store{TransactionTarget: 10 * time.Millisecond, MmapSize: 4 << 30, CompactAfter: 24 * time.Hour},
 	}
 }

@@ -51,7 +51,13 @@ func other() map[string]string {
 		"purge.schedule":    `"@every 90s"`, "purge.concurrency": "1", "purge.attempts": "3",
 		"purge.backoff.initial": "1s", "purge.backoff.max": "168h", "purge.callTimeout": "45s", "purge.lease": "90s",
 		"purge.drainTimeout": "1m30s", "limits.perPass": "0", "limits.perDay": "7", "limits.perDayShare": "1",
-		"limits.perDayShareFloor": "0", "limits.batch": "1", "api.immediateDelete": "never",
+		"limits.perDayShareFloor": "0", "limits.batch": "1", "web.insecure": "true", "api.immediateDelete": "never", "api.confirmHostname": "optional",
+		"api.syncTimeout": "1s", "api.auth.issuer": "https://id.example.com/realms/ops", "api.auth.audience": "purger",
+		"api.auth.keysFile": "/dev/null", "api.auth.rolesClaim": "realm_access.roles", "api.auth.roles": "{sre: operator, \"7\": viewer}",
+		"api.auth.tenantClaim": "org", "api.auth.requireNotBefore": "false", "api.auth.clockSkew": "0s",
+		"api.socket.roles": `{"group:purger": operator, "uid:0": super_admin}`, "api.limits.concurrency": "1",
+		"api.limits.perSubject": "0", "api.limits.burst": "1", "api.gate.unknown": "allow", "api.gate.anonymous": "never",
+		"api.approvals.delete": "2", "api.approvals.resume": "2", "api.approvals.expire": "1m",
 		"store.transactionTarget": "2.5ms", "store.mmapSize": "64MiB", "store.compactAfter": "0s", "store.importTempDir": "/tmp",
 	}
 }

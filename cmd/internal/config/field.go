@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -56,6 +57,7 @@ const (
 	strTag   = "!!str"
 	intTag   = "!!int"
 	floatTag = "!!float"
+	boolTag  = "!!bool"
 	nullTag  = "!!null"
 )
 
@@ -104,6 +106,18 @@ func choice(key string, at func(*Config) *string, words ...string) field {
 		}
 		return nil
 	})
+}
+
+// flag is true or false.
+func flag(key string, at func(*Config) *bool) field {
+	const want = "true or false"
+	parse := func(s string) (bool, error) {
+		if s != "true" && s != "false" { // and not yes, on or TRUE, which readers of YAML take differently
+			return false, errors.New("want " + want)
+		}
+		return s == "true", nil
+	}
+	return scalar(key, at, want, parse, func(v bool) *yaml.Node { return node(boolTag, strconv.FormatBool(v)) }, boolTag)
 }
 
 // whole is a whole number.

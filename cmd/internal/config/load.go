@@ -11,11 +11,12 @@ func Load(path string) (Config, error) {
 		return Config{}, problemsError([]Problem{{File: path, Want: err.Error()}})
 	}
 	c, set, problems := parse(path, data)
-	if c.Web.ConfigFile != "" {
-		c.Web.ConfigFile, err = resolve(path, c.Web.ConfigFile)
-		if err != nil {
-			problems = append(problems, Problem{File: path, Line: set["web.configFile"].Line, Field: "web.configFile",
-				Value: quoted(c.Web.ConfigFile), Want: err.Error()})
+	for key, file := range map[string]*string{"web.configFile": &c.Web.ConfigFile, "api.auth.keysFile": &c.API.Auth.KeysFile} {
+		if *file == "" {
+			continue
+		}
+		if *file, err = resolve(path, *file); err != nil {
+			problems = append(problems, Problem{File: path, Line: set[key].Line, Field: key, Value: quoted(*file), Want: err.Error()})
 		}
 	}
 	if err := problemsError(problems); err != nil {

@@ -27,14 +27,22 @@ func TestLoad_WithoutAKeyItIsTheDefault(t *testing.T) {
 }
 
 func TestLoad_EveryKeySetsItsFieldAndNoOther(t *testing.T) {
+	// The keys that mean nothing without others, with those others.
+	const signed = "    issuer: https://id.example.com\n    audience: purger\n"
+	together := map[string]string{
+		"api.auth.issuer": "    audience: purger\n", "api.auth.audience": "    issuer: https://id.example.com\n", "api.auth.keysFile": signed,
+	}
 	for _, f := range schema() {
-		c, err := load(t, document(f.key, other()[f.key]))
+		c, err := load(t, document(f.key, other()[f.key])+together[f.key])
 		if err != nil {
 			t.Errorf("%s: %v", f.key, err)
 			continue
 		}
 		for _, g := range schema() {
 			d := Default()
+			if together[f.key] != "" && g.key != f.key {
+				continue
+			}
 			changed := !reflect.DeepEqual(g.show(&c), g.show(&d))
 			if changed != (g.key == f.key) {
 				t.Errorf("setting %s changes %s: %t", f.key, g.key, changed)

@@ -53,6 +53,7 @@ log:
 web:
   listenAddress: 127.0.0.1:9464
   configFile: ""
+  insecure: false
 tenants:
   gracePeriod:
     min: 10
@@ -77,6 +78,31 @@ limits:
   batch: 5000
 api:
   immediateDelete: disabled
+  confirmHostname: required
+  syncTimeout: 30s
+  auth:
+    issuer: ""
+    audience: ""
+    keysFile: ""
+    rolesClaim: roles
+    roles: {}
+    tenantClaim: tenant_id
+    requireNotBefore: true
+    clockSkew: 30s
+  socket:
+    roles:
+      '*': super_admin
+  limits:
+    concurrency: 256
+    perSubject: 50
+    burst: 100
+  gate:
+    unknown: deny
+    anonymous: loopback
+  approvals:
+    delete: 1
+    resume: 1
+    expire: 24h
 store:
   transactionTarget: 10ms
   mmapSize: 4GiB

@@ -2,8 +2,7 @@ package config
 
 import "fmt"
 
-// relation is a rule between two fields: the value of first is at most that of
-// second.
+// relation is a rule between two fields.
 type relation struct {
 	first, second string
 	holds         func(c *Config) bool
@@ -30,6 +29,18 @@ func relations() []relation {
 		{"purge.backoff.initial", "purge.backoff.max",
 			func(c *Config) bool { return c.Purge.Backoff.Initial <= c.Purge.Backoff.Max },
 			atLeast("purge.backoff.initial", func(c *Config) any { return formatDuration(c.Purge.Backoff.Initial) })},
+		// Without both nothing says for whom a token is, or who made it.
+		{"api.auth.issuer", "api.auth.audience",
+			func(c *Config) bool { return c.API.Auth.Issuer == "" || c.API.Auth.Audience != "" },
+			func(*Config) string { return "want the audience that tokens of api.auth.issuer must be for" }},
+		{"api.auth.audience", "api.auth.issuer",
+			func(c *Config) bool { return c.API.Auth.Audience == "" || c.API.Auth.Issuer != "" },
+			func(*Config) string { return "want the issuer of the tokens that are for api.auth.audience" }},
+		{"api.auth.keysFile", "api.auth.issuer",
+			func(c *Config) bool {
+				return c.API.Auth.KeysFile == "" || c.API.Auth.Issuer != "" || c.API.Auth.Audience != ""
+			},
+			func(*Config) string { return "want the issuer whose keys api.auth.keysFile holds" }},
 		// Nobody extends a lease while a call is under way.
 		{"purge.callTimeout", "purge.lease",
 			func(c *Config) bool { return c.Purge.CallTimeout < c.Purge.Lease },

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,7 +26,7 @@ func schema() []field {
 	for _, p := range purge.DeletePolicies() {
 		policies = append(policies, string(p))
 	}
-	return []field{
+	return slices.Concat([]field{
 		text("dataDir", func(c *Config) *string { return &c.DataDir }, "a directory", checkDir),
 
 		choice("log.level", func(c *Config) *string { return &c.Log.Level }, "debug", "info", "warn", "error"),
@@ -33,6 +34,7 @@ func schema() []field {
 
 		text("web.listenAddress", func(c *Config) *string { return &c.Web.ListenAddress }, wantAddress, checkAddress),
 		text("web.configFile", func(c *Config) *string { return &c.Web.ConfigFile }, "a file", anyText),
+		flag("web.insecure", func(c *Config) *bool { return &c.Web.Insecure }),
 
 		whole("tenants.gracePeriod.min", func(c *Config) *int { return &c.Tenants.GracePeriod.Min }, 1, maxGrace),
 		whole("tenants.gracePeriod.max", func(c *Config) *int { return &c.Tenants.GracePeriod.Max }, 1, maxGrace),
@@ -53,14 +55,12 @@ func schema() []field {
 		share("limits.perDayShare", func(c *Config) *float64 { return &c.Limits.PerDayShare }),
 		whole("limits.perDayShareFloor", func(c *Config) *int64 { return &c.Limits.PerDayShareFloor }, 0, many),
 		whole("limits.batch", func(c *Config) *int { return &c.Limits.Batch }, 1, 1_000_000),
-
-		choice("api.immediateDelete", func(c *Config) *string { return &c.API.ImmediateDelete }, policies...),
-
+	}, schemaAPI(policies), []field{
 		span("store.transactionTarget", func(c *Config) *time.Duration { return &c.Store.TransactionTarget }, "10ms", time.Millisecond, time.Second),
 		size("store.mmapSize", func(c *Config) *int64 { return &c.Store.MmapSize }, "4GiB", 1<<20, 16*tib),
 		span("store.compactAfter", func(c *Config) *time.Duration { return &c.Store.CompactAfter }, "24h", 0, 366*day),
 		text("store.importTempDir", func(c *Config) *string { return &c.Store.ImportTempDir }, "a directory", anyText),
-	}
+	})
 }
 
 // maxGrace is the longest grace period, in days, that a purge takes for sane
@@ -112,4 +112,10 @@ func checkSchedule(s string) error {
 		return nil
 	}
 	return errors.New(strings.TrimPrefix(err.Error(), fmt.Sprintf("schedule %.64q: ", s)))
+}
+
+// loopbackHost reports whether a host is this machine, whatever its network is.
+func loopbackHost(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tenantpurge/purger/cmd/internal/api"
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 	"github.com/tenantpurge/purger/store/boltstore"
 )
@@ -69,10 +69,10 @@ func TestFailingDisk_G7_ADeactivationThatWasAcknowledgedIsKept(t *testing.T) {
 				cfg := config(t, never)
 				purger(t, 0, "--data-dir", dir, "--config", cfg, "import", forest{active: 60}.write(t, t.TempDir()))
 				d := daemon(t, faulty(f.call, f.errno, n), dir, "--config", cfg)
-				c := client(t, dir)
+				c := connect(t, dir)
 				acknowledged, failed := 0, false
 				for i := range 60 {
-					_, err := c.Deactivate(context.Background(), fmt.Sprintf("active-%d", i), api.DeactivateRequest{})
+					_, err := c.Deactivate(context.Background(), fmt.Sprintf("active-%d", i), client.DeactivateRequest{})
 					if err != nil {
 						if code := store.CodeOf(err); code != store.Unavailable {
 							t.Errorf("a change that failed says %s: %v", code, err)

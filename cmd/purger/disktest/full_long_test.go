@@ -33,7 +33,7 @@ func TestFullDisk_PurgingWaitsForRoomAndGoesOnByItself(t *testing.T) {
 		t.Helper()
 		return purger(t, code, append([]string{"--data-dir", dir}, args...)...)
 	}
-	c := client(t, dir)
+	c := connect(t, dir)
 	tenants := func() map[store.Status]int64 {
 		t.Helper()
 		s, err := c.StoreStats(context.Background())
@@ -80,7 +80,7 @@ func TestFullDisk_PurgingWaitsForRoomAndGoesOnByItself(t *testing.T) {
 	}
 
 	must(t, os.Remove(filepath.Join(disk, "ballast")))
-	if c = client(t, dir); !eventually(func() bool { return tenants()[store.StatusDeleted] == 19 }) {
+	if c = connect(t, dir); !eventually(func() bool { return tenants()[store.StatusDeleted] == 19 }) {
 		t.Fatalf("purging does not go on: %v\n%s", tenants(), d.log.String())
 	}
 	out, _ = on(0, "status")

@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tenantpurge/purger/cmd/internal/api"
 	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/purge/client"
 )
 
 // powerRounds is how often the power is cut.
@@ -53,7 +53,7 @@ func TestPowerFailure_G13_AnAcknowledgedCompactionStays(t *testing.T) {
 	purger(t, 0, "--data-dir", dir, "--config", cfg, "import", forest{due: 20, active: 20, resources: 50, bytes: 1000}.write(t, t.TempDir()))
 	purger(t, 0, "--data-dir", dir, "--config", cfg, "run")
 	d := daemon(t, nil, dir, "--config", cfg)
-	done, err := client(t, dir).Compact(context.Background())
+	done, err := connect(t, dir).Compact(context.Background())
 	must(t, err)
 	shutdown(t, disk)
 	d.kill()
@@ -140,11 +140,11 @@ func (p *powered) round(n int, wrapper []string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	for i := range 4 {
-		c := client(p.t, p.dir)
+		c := connect(p.t, p.dir)
 		work.Go(func() { p.toggle(ctx, c, i) })
 	}
-	for _, do := range []func(context.Context, *api.Client, int){p.importing, p.passes, p.compacting, p.backingUp} {
-		c := client(p.t, p.dir)
+	for _, do := range []func(context.Context, *client.Client, int){p.importing, p.passes, p.compacting, p.backingUp} {
+		c := connect(p.t, p.dir)
 		work.Go(func() { do(ctx, c, n) })
 	}
 	<-time.After(500*time.Millisecond + rand.N(500*time.Millisecond))
@@ -157,7 +157,7 @@ func (p *powered) round(n int, wrapper []string) {
 }
 
 // toggle deactivates and reactivates a share of the tenants.
-func (p *powered) toggle(ctx context.Context, c *api.Client, share int) {
+func (p *powered) toggle(ctx context.Context, c *client.Client, share int) {
 	for ; ; <-time.After(time.Millisecond) {
 		for i := share; i < toggled; i += 4 {
 			id := fmt.Sprintf("active-%d", i)
@@ -168,7 +168,7 @@ func (p *powered) toggle(ctx context.Context, c *api.Client, share int) {
 			if disabled {
 				_, err = c.Reactivate(ctx, id)
 			} else {
-				_, err = c.Deactivate(ctx, id, api.DeactivateRequest{})
+				_, err = c.Deactivate(ctx, id, client.DeactivateRequest{})
 			}
 			if err != nil {
 				return
@@ -182,7 +182,7 @@ func (p *powered) toggle(ctx context.Context, c *api.Client, share int) {
 }
 
 // importing imports small files, half of them due.
-func (p *powered) importing(ctx context.Context, c *api.Client, round int) {
+func (p *powered) importing(ctx context.Context, c *client.Client, round int) {
 	for i := 0; ; i++ {
 		var ids []string
 		var b strings.Builder
@@ -195,7 +195,7 @@ func (p *powered) importing(ctx context.Context, c *api.Client, round int) {
 			fmt.Fprintf(&b, `{"type":"tenant","id":%q,"parentId":"",%s}`+"\n"+`{"type":"user","tenantId":%q,"id":"u"}`+"\n", id, status, id)
 			ids = append(ids, id)
 		}
-		if sum, err := c.Import(ctx, strings.NewReader(b.String()), api.ImportOptions{Supersede: true}, nil); err != nil || !sum.Complete {
+		if sum, err := c.Import(ctx, strings.NewReader(b.String()), client.ImportOptions{Supersede: true}, nil); err != nil || !sum.Complete {
 			return
 		}
 		p.mu.Lock()
@@ -207,7 +207,7 @@ func (p *powered) importing(ctx context.Context, c *api.Client, round int) {
 }
 
 // passes makes one pass after the other.
-func (p *powered) passes(ctx context.Context, c *api.Client, _ int) {
+func (p *powered) passes(ctx context.Context, c *client.Client, _ int) {
 	for ; ; <-time.After(20 * time.Millisecond) {
 		r, err := c.Run(ctx, purge.TriggerRun)
 		if err != nil {
@@ -224,7 +224,7 @@ func (p *powered) passes(ctx context.Context, c *api.Client, _ int) {
 }
 
 // compacting compacts now and then.
-func (p *powered) compacting(ctx context.Context, c *api.Client, _ int) {
+func (p *powered) compacting(ctx context.Context, c *client.Client, _ int) {
 	for ; ; <-time.After(150 * time.Millisecond) {
 		if _, err := c.Compact(ctx); err != nil {
 			return
@@ -236,7 +236,7 @@ func (p *powered) compacting(ctx context.Context, c *api.Client, _ int) {
 }
 
 // backingUp makes backups on the same disk.
-func (p *powered) backingUp(ctx context.Context, c *api.Client, round int) {
+func (p *powered) backingUp(ctx context.Context, c *client.Client, round int) {
 	for i := 0; ; i++ {
 		s, err := c.StoreStats(ctx)
 		if err != nil {

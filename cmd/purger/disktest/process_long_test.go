@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tenantpurge/purger/cmd/internal/api"
+	"github.com/tenantpurge/purger/purge/client"
 )
 
 // patience bounds every wait for something that happens unless purger is broken.
@@ -161,10 +161,10 @@ func (p *process) stop() {
 	p.ends(0, "")
 }
 
-// client connects to the daemon of a data directory.
-func client(t *testing.T, dir string) *api.Client {
+// connect connects to the daemon of a data directory.
+func connect(t *testing.T, dir string) *client.Client {
 	t.Helper()
-	c, err := api.Dial(context.Background(), filepath.Join(dir, api.SocketName))
+	c, err := client.Dial(context.Background(), filepath.Join(dir, client.SocketName))
 	if err != nil {
 		t.Fatal(err)
 	}

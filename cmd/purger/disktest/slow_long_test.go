@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tenantpurge/purger/cmd/internal/api"
+	"github.com/tenantpurge/purger/purge/client"
 )
 
 // watchdog is the interval that the service manager of the test asks for.
@@ -32,7 +32,7 @@ func TestSlowDisk_TheDaemonStaysAliveAndAnswers(t *testing.T) {
 		"-e", "inject=fdatasync:delay_enter=500000",
 		"env", "WATCHDOG_USEC=2000000",
 	}, dir, "--config", cfg)
-	c := client(t, dir)
+	c := connect(t, dir)
 	longest := time.Duration(0)
 	timed := func(do func() error) {
 		t.Helper()
@@ -42,7 +42,7 @@ func TestSlowDisk_TheDaemonStaysAliveAndAnswers(t *testing.T) {
 	}
 	for i := range 4 {
 		timed(func() error {
-			_, err := c.Deactivate(context.Background(), "active-"+string(rune('0'+i)), api.DeactivateRequest{})
+			_, err := c.Deactivate(context.Background(), "active-"+string(rune('0'+i)), client.DeactivateRequest{})
 			return err
 		})
 		timed(func() error {

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tenantpurge/purger/cmd/internal/api"
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -39,14 +39,14 @@ func (l *loop) startClients(d *process) (wait func()) {
 	roots := l.oracle.roots()
 	l.rng.Shuffle(len(roots), func(i, j int) { roots[i], roots[j] = roots[j], roots[i] })
 	var work sync.WaitGroup
-	all := make([]*client, clients)
+	all := make([]*caller, clients)
 	for i := range all {
-		c := &client{oracle: l.oracle, rng: rand.New(rand.NewPCG(l.rng.Uint64(), 0)), name: fmt.Sprintf("c%d-%d", d.cmd.Process.Pid, i)}
+		c := &caller{oracle: l.oracle, rng: rand.New(rand.NewPCG(l.rng.Uint64(), 0)), name: fmt.Sprintf("c%d-%d", d.cmd.Process.Pid, i)}
 		for j := i; j < len(roots); j += clients {
 			c.roots = append(c.roots, roots[j])
 		}
 		all[i] = c
-		work.Go(func() { c.err = c.work(filepath.Join(l.data, api.SocketName)) })
+		work.Go(func() { c.err = c.work(filepath.Join(l.data, client.SocketName)) })
 	}
 	return func() {
 		l.t.Helper()
@@ -66,8 +66,8 @@ func (l *loop) startClients(d *process) (wait func()) {
 	}
 }
 
-// client changes tenants until its daemon is gone.
-type client struct {
+// caller changes tenants until its daemon is gone.
+type caller struct {
 	oracle *oracle
 	rng    *rand.Rand
 	name   string
@@ -81,11 +81,11 @@ type client struct {
 // errGone is for a daemon that answers no more.
 var errGone = errors.New("the daemon is gone")
 
-func (c *client) work(socket string) error {
+func (c *caller) work(socket string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	conn, err := api.Dial(ctx, socket)
-	if errors.Is(err, api.ErrNotReachable) {
+	conn, err := client.Dial(ctx, socket)
+	if errors.Is(err, client.ErrNotReachable) {
 		return nil // it was killed before
 	}
 	if err != nil {
@@ -102,7 +102,7 @@ func (c *client) work(socket string) error {
 }
 
 // change makes one change that the state of a tenant allows.
-func (c *client) change(ctx context.Context, conn *api.Client) error {
+func (c *caller) change(ctx context.Context, conn *client.Client) error {
 	if len(c.roots) == 0 || c.rng.IntN(8) == 0 {
 		return c.create(ctx, conn)
 	}
@@ -134,7 +134,7 @@ func (c *client) change(ctx context.Context, conn *api.Client) error {
 		c.oracle.acknowledges(t, p, date)
 		c.acknowledged++
 		return nil
-	case errors.Is(err, api.ErrNotReachable):
+	case errors.Is(err, client.ErrNotReachable):
 		c.oracle.withdraws(t, p)
 		return errGone
 	case code == store.Unavailable:
@@ -149,17 +149,17 @@ func (c *client) change(ctx context.Context, conn *api.Client) error {
 }
 
 // send makes a change through the daemon, and returns the date that it promises.
-func send(ctx context.Context, conn *api.Client, id string, p op) (time.Time, error) {
+func send(ctx context.Context, conn *client.Client, id string, p op) (time.Time, error) {
 	var err error
 	switch p.action {
 	case store.ActionDeactivate:
-		var d api.Deactivated
-		d, err = conn.Deactivate(ctx, id, api.DeactivateRequest{PurgeAfterDays: &p.days})
+		var d client.Deactivated
+		d, err = conn.Deactivate(ctx, id, client.DeactivateRequest{PurgeAfterDays: &p.days})
 		return d.EstimatedPurgeDate.Time, err
 	case store.ActionReactivate:
 		_, err = conn.Reactivate(ctx, id)
 	case store.ActionHold:
-		_, err = conn.Hold(ctx, id, api.HoldRequest{Reason: "litigation"})
+		_, err = conn.Hold(ctx, id, client.HoldRequest{Reason: "litigation"})
 	default:
 		_, err = conn.Release(ctx, id)
 	}
@@ -167,13 +167,13 @@ func send(ctx context.Context, conn *api.Client, id string, p op) (time.Time, er
 }
 
 // create registers a new tenant.
-func (c *client) create(ctx context.Context, conn *api.Client) error {
+func (c *caller) create(ctx context.Context, conn *client.Client) error {
 	c.made++
 	t := &tenant{id: fmt.Sprintf("%s-%d", c.name, c.made), spec: spec{status: store.StatusActive}}
 	p := op{action: store.ActionCreate, at: time.Now()}
 	c.oracle.expect(t)
 	c.oracle.asks(t, p)
-	_, err := conn.Create(ctx, api.NewTenant{ID: t.id})
+	_, err := conn.Create(ctx, client.NewTenant{ID: t.id})
 	switch {
 	case err == nil:
 		c.oracle.acknowledges(t, p, time.Time{})
@@ -188,7 +188,7 @@ func (c *client) create(ctx context.Context, conn *api.Client) error {
 }
 
 // delete purges a tenant before its date.
-func (c *client) delete(ctx context.Context, conn *api.Client, i int) error {
+func (c *caller) delete(ctx context.Context, conn *client.Client, i int) error {
 	t := c.roots[i]
 	c.oracle.asksDelete(t)
 	d, err := conn.Delete(ctx, t.id, 0)
@@ -202,7 +202,7 @@ func (c *client) delete(ctx context.Context, conn *api.Client, i int) error {
 	case errors.As(err, &gate): // an import is under way
 		c.oracle.withdrawsDelete(t)
 		return nil
-	case errors.Is(err, api.ErrNotReachable):
+	case errors.Is(err, client.ErrNotReachable):
 		c.oracle.withdrawsDelete(t)
 		return errGone
 	case store.CodeOf(err) == store.Unavailable:

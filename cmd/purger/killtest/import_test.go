@@ -5,7 +5,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/tenantpurge/purger/cmd/internal/api"
+	"github.com/tenantpurge/purger/purge/client"
 )
 
 // imported notes that an import is known to be complete.
@@ -45,7 +45,7 @@ func (l *loop) importEnded(p *process, f *file) {
 	switch code {
 	case killed, exitTryAgain:
 	case 0:
-		var s api.ImportSummary
+		var s client.ImportSummary
 		if err := json.Unmarshal([]byte(p.out.String()), &s); err != nil || !s.Complete {
 			l.fail("the import ends with exit code 0 and prints %q", p.out.String())
 		}

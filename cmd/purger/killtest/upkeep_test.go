@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/tenantpurge/purger/cmd/internal/api"
+	"github.com/tenantpurge/purger/purge/client"
 )
 
 // killCompaction kills a compaction, in a process of its own or in a daemon.
@@ -39,7 +39,7 @@ func (l *loop) compacted(p *process) {
 	switch code := p.code(l.t); code {
 	case killed, exitTryAgain:
 	case 0:
-		var c api.Compaction
+		var c client.Compaction
 		if err := json.Unmarshal([]byte(p.out.String()), &c); err != nil || c.After == 0 {
 			l.fail("a compaction ends with exit code 0 and prints %q", p.out.String())
 		}
