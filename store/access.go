@@ -13,7 +13,8 @@ type Access struct {
 	// served, else that of By; "" when there is none.
 	Status Status
 	// By is the id of the tenant whose status decides: the one that was asked
-	// about, or else the nearest ancestor that is not active.
+	// about, or else the nearest ancestor that is not active. It is "" for the host
+	// name of a purged tenant.
 	By string
 }
 
@@ -25,8 +26,8 @@ type Access struct {
 // of a change that is not durable. While a change waits for its acknowledgement
 // an answer may be the one before or after it.
 //
-// A purged tenant keeps being told as [StatusDeleted]; its host name is
-// forgotten with it, and so is not known.
+// A purged tenant keeps being told as [StatusDeleted], and so does its host name,
+// though nobody can read that any more, until a tenant that is not purged has it.
 type Gatekeeper interface {
 	// LoadAccess reads all tenants into memory and keeps them up to date from
 	// then on. Changes and reads go on meanwhile. Once it has succeeded, calling

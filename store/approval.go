@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -31,7 +32,8 @@ const (
 
 // Bounds of approvals.
 const (
-	// MaxApprovals is how many are kept at a time.
+	// MaxApprovals is how many are kept at a time; of one person, [OwnerShare]
+	// wait at the most.
 	MaxApprovals = 1000
 	// MaxApprovalCall is the largest size of what waits, in bytes.
 	MaxApprovalCall = 16 << 10
@@ -58,9 +60,29 @@ type Approval struct {
 	Status    ApprovalStatus `json:"status"`
 	DecidedBy string         `json:"decidedBy,omitempty"` // an id
 	DecidedAt Timestamp      `json:"decidedAt,omitzero"`
+	// Reason is why it was rejected, if somebody has said so.
+	Reason string `json:"reason,omitempty"`
+	// Outcome is what became of the last attempt to carry it out, nil when there was
+	// none or its end is not known.
+	Outcome *ApprovalOutcome `json:"outcome,omitempty"`
 	// Call is what waits, as JSON that only matters to who asked. It is empty once
 	// somebody has decided.
 	Call json.RawMessage `json:"call,omitempty"`
+}
+
+// ApprovalOutcome is what became of a call that was approved.
+type ApprovalOutcome struct {
+	At Timestamp `json:"at"`
+	By string    `json:"by"` // the id of who approved
+	// Code is that of the refusal, "" for a call that was made.
+	Code   Code   `json:"code,omitempty"`
+	Detail string `json:"detail"`
+}
+
+// ApprovalDecision is what a person says about an approval.
+type ApprovalDecision struct {
+	Approve bool
+	Reason  string // of a rejection; may be ""
 }
 
 // ApprovalRequest asks for a second person.
@@ -83,7 +105,7 @@ type Approver interface {
 	// RequestApproval keeps a call until somebody decides. Asking for the same
 	// again while it waits returns what waits, and changes nothing. Errors: Invalid;
 	// NotFound and Gone for the tenant; Conflict for a stale version; those of
-	// req.Check; Exhausted when MaxApprovals wait.
+	// req.Check; Exhausted when MaxApprovals wait, or too many of the same person.
 	RequestApproval(ctx context.Context, req ApprovalRequest, o Origin) (Approval, error)
 	// Approval returns one.
 	Approval(ctx context.Context, id string, now time.Time) (Approval, error)
@@ -93,8 +115,14 @@ type Approver interface {
 	// DecideApproval approves or rejects, and returns the approval with its call.
 	// Of several decisions at a time one is made. Errors: those of
 	// [Approval.Decide], and to approve those of [Approval.CheckTenant] or
-	// [Approval.CheckGates], and NotFound and Gone for the tenant.
-	DecideApproval(ctx context.Context, id string, approve bool, o Origin) (Approval, error)
+	// [Approval.CheckGates], and NotFound and Gone for the tenant: with these it has
+	// expired, since what was asked for can never be done any more.
+	DecideApproval(ctx context.Context, id string, d ApprovalDecision, o Origin) (Approval, error)
+	// EndApproval records what became of the call of an approval, which is as
+	// DecideApproval has returned it. With again nothing was done, and so it waits
+	// again, unless that can never be done any more: then it has expired. Errors:
+	// NotFound; Conflict when it is not that decision which is kept.
+	EndApproval(ctx context.Context, a Approval, out ApprovalOutcome, again bool, o Origin) (Approval, error)
 }
 
 // NewApproval returns the approval of a request. t is the tenant that it is about,
@@ -147,21 +175,32 @@ func (a *Approval) Asks() [sha256.Size]byte {
 }
 
 // Decide approves or rejects. Errors: Conflict when somebody has decided before;
-// Precondition when it has expired; Forbidden for who asked, who may only reject.
-func (a *Approval) Decide(approve bool, o Origin) error {
+// Precondition when it has expired; Forbidden for who asked, who may only reject;
+// Invalid for a reason that is no sound text, or that is not of a rejection.
+func (a *Approval) Decide(d ApprovalDecision, o Origin) error {
+	if err := CheckText("reason", d.Reason, MaxNameLength); err != nil {
+		return err
+	}
+	approve := d.Approve
 	switch a.StatusAt(o.At) {
 	case ApprovalPending:
 	case ApprovalExpired:
+		if a.Status == ApprovalExpired && a.Outcome != nil {
+			return Errorf(Precondition, "approval %s can never be carried out any more: %s", a.ID, a.Outcome.Detail)
+		}
 		return Errorf(Precondition, "approval %s expired at %s; ask again", a.ID, FormatTime(a.ExpiresAt.Time))
 	default:
 		return Errorf(Conflict, "approval %s was %s by %q at %s", a.ID, a.Status, a.DecidedBy, FormatTime(a.DecidedAt.Time))
 	}
-	if approve && o.Actor.ID == a.RequestedBy.ID {
+	switch {
+	case approve && d.Reason != "":
+		return Errorf(Invalid, "reason: it is for a rejection").At("reason")
+	case approve && o.Actor.ID == a.RequestedBy.ID:
 		return Errorf(Forbidden, "%q asked for approval %s; a second person has to approve it", o.Actor.ID, a.ID)
 	}
-	a.Status, a.DecidedBy, a.DecidedAt = ApprovalRejected, o.Actor.ID, Timestamp{Trim(o.At)}
+	a.Status, a.DecidedBy, a.DecidedAt, a.Reason = ApprovalRejected, o.Actor.ID, Timestamp{Trim(o.At)}, d.Reason
 	if approve {
-		a.Status = ApprovalApproved
+		a.Status, a.Outcome = ApprovalApproved, nil
 	}
 	return nil
 }
@@ -170,6 +209,34 @@ func (a *Approval) Decide(approve bool, o Origin) error {
 func (a Approval) Decided() Approval {
 	a.Call, a.RequestedBy = nil, Actor{ID: a.RequestedBy.ID}
 	return a
+}
+
+// Expired returns what is kept of an approval that can never be carried out any
+// more, for err, which o has come upon.
+func (a Approval) Expired(err error, o Origin) Approval {
+	a.Status, a.DecidedBy, a.DecidedAt = ApprovalExpired, o.Actor.ID, Timestamp{Trim(o.At)}
+	a.Outcome = &ApprovalOutcome{At: a.DecidedAt, By: o.Actor.ID, Code: CodeOf(err), Detail: err.Error()}
+	return a.Decided()
+}
+
+// Ended returns what is kept of an approval, which is as DecideApproval has returned
+// it, once it is known what became of its call; and the step that this is, "" for
+// none. fits says that what it is for is still there.
+func (a Approval) Ended(out ApprovalOutcome, again, fits bool) (Approval, Action) {
+	out.At.Time = Trim(out.At.Time)
+	if len(out.Detail) > MaxNameLength {
+		out.Detail = strings.ToValidUTF8(out.Detail[:MaxNameLength], "")
+	}
+	a.Outcome = &out
+	switch {
+	case !again:
+		return a.Decided(), ""
+	case fits:
+		a.Status, a.DecidedBy, a.DecidedAt = ApprovalPending, "", Timestamp{}
+		return a, ActionApprovalReopen
+	}
+	a.Status = ApprovalExpired
+	return a.Decided(), ActionApprovalExpire
 }
 
 // CheckTenant returns a [Conflict] error when the tenant has changed since
@@ -210,8 +277,13 @@ func (a *Approval) Entry(step Action, o Origin) Entry {
 	if a.TenantID != "" {
 		d["version"] = fmt.Sprint(a.Version)
 	}
-	if step == ActionApprovalRequest {
+	switch {
+	case step == ActionApprovalRequest:
 		d["expiresAt"] = FormatTime(a.ExpiresAt.Time)
+	case step == ActionApprovalReject && a.Reason != "":
+		d["reason"] = a.Reason
+	case (step == ActionApprovalReopen || step == ActionApprovalExpire) && a.Outcome != nil:
+		d["code"] = string(a.Outcome.Code)
 	}
 	return Entry{At: Timestamp{o.At}, Actor: o.Actor.ID, Action: step, TenantID: a.TenantID, Detail: d}
 }

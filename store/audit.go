@@ -31,6 +31,8 @@ const (
 	ActionApprovalRequest Action = "approval.request" // a call waits for a second person
 	ActionApprovalApprove Action = "approval.approve" // who makes it now
 	ActionApprovalReject  Action = "approval.reject"
+	ActionApprovalReopen  Action = "approval.reopen" // its call was refused; it waits again
+	ActionApprovalExpire  Action = "approval.expire" // it can never be carried out any more
 
 	ActionSync         Action = "source.sync"   // a sync changed something
 	ActionSourceRefuse Action = "source.refuse" // a sync would change too much

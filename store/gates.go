@@ -70,8 +70,8 @@ func (g *Gates) Closed(now time.Time) []Gate {
 	if g.Import != nil {
 		closed = append(closed, Gate{GateImport, "an import is not complete; run it again to complete it"})
 	}
-	if p := g.Pause; p != nil && (p.Until.IsZero() || now.Before(p.Until.Time)) {
-		closed = append(closed, Gate{GatePaused, p.Reason})
+	if g.Pause.inForce(now) {
+		closed = append(closed, Gate{GatePaused, g.Pause.Reason})
 	}
 	if g.Space != nil {
 		closed = append(closed, Gate{GateSpace, g.Space.String()})
@@ -87,7 +87,8 @@ type GateChange struct {
 }
 
 // PausePurging closes the gate "paused". until is zero for a pause without an
-// end. Pausing again replaces the pause.
+// end. Pausing again replaces the pause, by one that ends earlier, too: who may pause
+// may resume as well. Where that takes two people, it is [ProlongPause] that is wanted.
 func PausePurging(reason string, until time.Time) GateChange {
 	return GateChange{Action: ActionPause, Apply: func(g *Gates, o Origin) (map[string]string, error) {
 		if err := checkReason(reason); err != nil {
@@ -103,6 +104,44 @@ func PausePurging(reason string, until time.Time) GateChange {
 		g.Pause = &Pause{Reason: reason, Actor: o.Actor, Since: Timestamp{Trim(o.At)}, Until: Timestamp{until}}
 		return map[string]string{"reason": reason, "until": FormatTime(until)}, nil
 	}}
+}
+
+// ProlongPause is [PausePurging] for where a pause is not one person's to end. Errors:
+// Precondition for one that ends before the pause that is in force; nothing changes
+// then.
+func ProlongPause(reason string, until time.Time) GateChange {
+	c := PausePurging(reason, until)
+	pause := c.Apply
+	c.Apply = func(g *Gates, o Origin) (map[string]string, error) {
+		is := g.Pause
+		detail, err := pause(g, o)
+		if err == nil && is.endsAfter(g.Pause, o.At) {
+			g.Pause = is
+			err = Errorf(Precondition, "purging is paused %s, and lifting a pause takes two people: want a pause that does not end earlier, or a resume",
+				is.untilText()).At("until")
+		}
+		return detail, err
+	}
+	return c
+}
+
+// inForce reports whether the pause, which may be nil, has not ended at now.
+func (p *Pause) inForce(now time.Time) bool {
+	return p != nil && (p.Until.IsZero() || now.Before(p.Until.Time))
+}
+
+// endsAfter reports whether the pause, which may be nil, is in force at now and ends
+// later than another one.
+func (p *Pause) endsAfter(other *Pause, now time.Time) bool {
+	return p.inForce(now) && !other.Until.IsZero() && (p.Until.IsZero() || other.Until.Before(p.Until.Time))
+}
+
+// untilText says until when the pause is.
+func (p *Pause) untilText() string {
+	if p.Until.IsZero() {
+		return "without an end"
+	}
+	return "until " + FormatTime(p.Until.Time)
 }
 
 // ResumePurging lifts a pause and a halt. allow is how many tenants may pass

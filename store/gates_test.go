@@ -66,6 +66,38 @@ func TestPausePurging_RefusesAndReplaces(t *testing.T) {
 	}
 }
 
+func TestProlongPause_G9_NeverEndsAPauseEarlier(t *testing.T) {
+	o := store.Origin{Actor: alice, At: t0}
+	at := func(d time.Duration) store.Timestamp { return store.Timestamp{Time: t0.Add(d)} }
+	for name, c := range map[string]struct {
+		is      *store.Pause
+		until   time.Time
+		refused bool
+	}{
+		"none":                      {nil, t0.Add(time.Hour), false},
+		"later":                     {&store.Pause{Until: at(time.Hour)}, t0.Add(2 * time.Hour), false},
+		"the same end":              {&store.Pause{Until: at(time.Hour)}, t0.Add(time.Hour), false},
+		"a millisecond earlier":     {&store.Pause{Until: at(time.Hour)}, t0.Add(time.Hour - time.Millisecond), true},
+		"an end for one without":    {&store.Pause{}, t0.AddDate(100, 0, 0), true},
+		"no end":                    {&store.Pause{Until: at(time.Hour)}, time.Time{}, false},
+		"both without":              {&store.Pause{}, time.Time{}, false},
+		"one that ends just now":    {&store.Pause{Until: at(0)}, t0.Add(time.Millisecond), false},
+		"one that has yet to end":   {&store.Pause{Until: at(2 * time.Millisecond)}, t0.Add(time.Millisecond), true},
+		"one that is long over":     {&store.Pause{Until: at(-time.Hour)}, t0.Add(time.Millisecond), false},
+		"one that ends in the past": {&store.Pause{Until: at(time.Hour)}, t0, true},
+	} {
+		g := store.Gates{Pause: c.is}
+		before := g.Digest()
+		_, err := store.ProlongPause("r", c.until).Apply(&g, o)
+		if (err != nil) != c.refused || c.refused != (g.Digest() == before) {
+			t.Errorf("%s: %v, %+v", name, err, g.Pause)
+		}
+		if c.refused && c.until.After(t0) && (store.CodeOf(err) != store.Precondition || !strings.Contains(err.Error(), "resume")) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestResumePurging_LiftsAHaltOnlyWithAReason_G9(t *testing.T) {
 	halted := func() store.Gates {
 		return store.Gates{Halt: &store.Halt{Limit: "limits.perDay"}, Pause: &store.Pause{Reason: "r"}, Allowance: 9, Import: &store.Import{Digest: "d"}}

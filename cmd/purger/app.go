@@ -45,8 +45,8 @@ keys, credentials and users, and leaves a receipt.
 
 Exit codes: 0 ok, 1 failure, 2 usage or bad input, 3 some tenants of a pass
 failed, 65 the daemon cannot use its store as it is, 69 the daemon has the store
-and does not answer, 75 try again (paused, halted, busy, a second person is
-wanted), 78 configuration.`,
+and does not answer, 75 try again (paused, halted, busy, or it waits for a second
+person), 78 configuration.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	})
@@ -93,6 +93,19 @@ func group(cmd *cobra.Command) *cobra.Command {
 		return usageErrorf("unknown command %q; want one of %s", args[0], strings.Join(names, ", "))
 	}
 	return cmd
+}
+
+// here refuses the flags for a daemon elsewhere, for a command that is about this
+// machine.
+func (a *app) here(cmd *cobra.Command) error {
+	name := strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
+	switch {
+	case a.server != "":
+		return usageErrorf("--server is for commands that call a daemon elsewhere; %s works here alone: want it without", name)
+	case a.tokenFile != "":
+		return usageErrorf("--token-file is for commands that call a daemon elsewhere; %s works here alone: want it without", name)
+	}
+	return nil
 }
 
 // arguments returns a check for exactly the named arguments. A name in brackets

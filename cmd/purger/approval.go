@@ -86,8 +86,9 @@ func newApprovalApprove(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "approve ID", Short: "Carry out what somebody else has asked for",
 		Long: `approve carries out what somebody else has asked for, and prints what the command
-that asked would have printed. What has changed since then is refused: a tenant with
-another version, another pause or halt. An approval is good for one attempt.
+that asked would have printed. While that is refused, such as while purging is paused,
+it goes on to wait. What has changed since then, such as a tenant with another version,
+another pause or halt, has to be asked for again: the approval has expired.
 
 For a deletion the tenant's id has to be typed to confirm it, or --yes to be given.`,
 		Args: arguments("ID"),
@@ -114,7 +115,7 @@ For a deletion the tenant's id has to be typed to confirm it, or --yes to be giv
 		return a.withApproval(cmd, args, func(ctx context.Context, c *session, id string) error {
 			answer, err := c.Approve(ctx, id)
 			if err != nil {
-				return err
+				return stillWaits(ctx, c, id, err)
 			}
 			return a.printApproved(*output, p, answer)
 		})
@@ -129,9 +130,10 @@ func newApprovalReject(a *app) *cobra.Command {
 		Args: arguments("ID"),
 	}
 	output := outputFlag(cmd)
+	reason := cmd.Flags().String("reason", "", "why, for who has asked and for the audit trail; no personal data")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return a.withApproval(cmd, args, func(ctx context.Context, c *session, id string) error {
-			p, err := c.Reject(ctx, id)
+			p, err := c.Reject(ctx, id, client.RejectRequest{Reason: *reason})
 			if err != nil {
 				return err
 			}
@@ -164,6 +166,14 @@ func approvalTable(t *table, p client.Approval) {
 	t.field("expires", timeText(p.ExpiresAt.Time))
 	t.field("decided by", p.DecidedBy)
 	t.field("decided", timeText(p.DecidedAt.Time))
+	t.field("reason", p.Reason)
+	if o := p.Outcome; o != nil {
+		t.field("tried", timeText(o.At.Time)+" by "+o.By)
+		if o.Code != "" {
+			t.field("refused", string(o.Code))
+		}
+		t.field("outcome", o.Detail)
+	}
 	if c := p.Call; c != nil {
 		t.field("call", c.Method+" "+c.Path)
 		t.field("with", string(c.Body))
@@ -200,6 +210,20 @@ func (a *app) printApproved(f format, p client.Approval, answer json.RawMessage)
 func deletionTable(t *table, d client.Deletion) {
 	t.text("Tenant %s was deleted at %s, with %s.", d.Data.ID, timeText(d.Data.DeletedAt.Time), countsText(d.Data.ResourcesDeleted))
 	t.text("See 'purger receipt %s'.", d.Data.ID)
+}
+
+// stillWaits adds to the error of an approval what has become of it.
+func stillWaits(ctx context.Context, c *session, id string, err error) error {
+	p, lost := c.Approval(ctx, id)
+	switch {
+	case lost != nil || p.Outcome == nil: // the error is about the approval itself
+		return err
+	case p.Status == store.ApprovalPending:
+		return fmt.Errorf("%w; nothing was done, and the approval waits on, until %s", err, timeText(p.ExpiresAt.Time))
+	case p.Status == store.ApprovalExpired:
+		return fmt.Errorf("%w; nothing was done, and the approval has expired: it has to be asked for again", err)
+	}
+	return err
 }
 
 // waits adds to the error of a call that waits for a second person what that one has

@@ -25,7 +25,10 @@ and the web configuration and the secrets that it refers to, and reports everyth
 that is wrong, each with its line or key. It calls no target and no source. The exit
 code is then 78.`,
 		Args: arguments("[FILE]"),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := a.here(cmd); err != nil {
+				return err
+			}
 			if len(args) == 1 {
 				a.configFile = args[0]
 			}
@@ -57,7 +60,10 @@ applied. As YAML, the default, it is a configuration file again.`,
 	*output = formatYAML
 	f := cmd.Flags().Lookup("output")
 	f.DefValue, f.Usage = string(formatYAML), "form of the output: yaml or json"
-	cmd.RunE = func(*cobra.Command, []string) error {
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := a.here(cmd); err != nil {
+			return err
+		}
 		if *output == formatTable {
 			return usageErrorf("a configuration is no table; want -o yaml or -o json")
 		}

@@ -73,7 +73,7 @@ func (a *app) do(cmd *cobra.Command, missing whenMissing, f func(context.Context
 	if err != nil {
 		return stopped(ctx, err)
 	}
-	err = waits(f(ctx, s))
+	err = a.withoutToken(waits(f(ctx, s)))
 	if err != nil && s.discard != nil {
 		err = errors.Join(err, s.discard())
 	}
@@ -81,6 +81,15 @@ func (a *app) do(cmd *cobra.Command, missing whenMissing, f func(context.Context
 		fmt.Fprintf(a.stderr, "new store in %s\n", printable(s.made)) // perhaps --data-dir was forgotten
 	}
 	return errors.Join(stopped(ctx, err), s.Close())
+}
+
+// withoutToken adds to a refusal by a daemon elsewhere, which wants to know who
+// calls, how it is told.
+func (a *app) withoutToken(err error) error {
+	if store.CodeOf(err) != store.Unauthenticated || a.server == "" || a.tokenFile != "" {
+		return err
+	}
+	return fmt.Errorf("%w; want --token-file FILE, with a token of its issuer or of 'purger token' on its machine", err)
 }
 
 // stopped returns err, or why ctx ended if it has and err has no exit code of
@@ -222,7 +231,7 @@ func serveLocal(ctx context.Context, o api.Options) *client.Client {
 // storeOptions returns how the store of the configuration is opened.
 func storeOptions(cfg config.Config, logger *zap.Logger, mustExist bool) boltstore.Options {
 	return boltstore.Options{
-		Dir: cfg.DataDir, MustExist: mustExist, Logger: logger,
+		Dir: cfg.DataDir, MustExist: mustExist, Logger: logger, UniqueHosts: true,
 		TxTarget: cfg.Store.TransactionTarget, MmapSize: cfg.Store.MmapSize,
 	}
 }

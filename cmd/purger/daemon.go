@@ -93,7 +93,7 @@ func unusable(err error) error {
 func (d *daemon) buildEngine(context.Context) error {
 	cfg, build := d.settings.get(), readBuildInfo()
 	var err error
-	if d.callers, err = newCallers(cfg); err != nil {
+	if d.callers, err = newCallers(cfg, d.logger.Named("auth")); err != nil {
 		return err
 	}
 	d.deletions = api.NewDeletions(d.logger.Named("api"))
@@ -128,8 +128,9 @@ func (d *daemon) buildEngine(context.Context) error {
 	}
 	d.operations = api.OperationsHandler(api.OperationsOptions{
 		Gatherer: reg, Store: d.store, Scheduler: d.scheduler,
-		Reload:  func(context.Context) error { return d.reload() },
-		Version: build.Version, Logger: d.logger, Metrics: d.metrics,
+		Reload:       func(context.Context) error { return d.reload() },
+		Authenticate: d.callers.onTCP,
+		Version:      build.Version, Logger: d.logger, Metrics: d.metrics,
 	})
 	return nil
 }

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,6 +11,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/tenantpurge/purger/cmd/internal/api"
+	"github.com/tenantpurge/purger/purge/client"
+	"github.com/tenantpurge/purger/store"
 )
 
 // A block of README.md between fences. One of language "text" that follows one
@@ -105,6 +110,39 @@ func TestReadme_ListsEveryGuarantee(t *testing.T) {
 	want := []string{"G1", "G2", "G3", "G4", "G5", "G6", "G7", "G8", "G9", "G10", "G11", "G12", "G13"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("guarantees (-want +README.md):\n%s", diff)
+	}
+}
+
+// TestReadme_SaysWhatCallersOfTheAPICannotSee compares what README.md says in words
+// with the code.
+func TestReadme_SaysWhatCallersOfTheAPICannotSee(t *testing.T) {
+	row := func(heading, first string) string {
+		t.Helper()
+		for _, row := range readmeTable(t, heading) {
+			if strings.HasPrefix(row[0], first) {
+				return row[len(row)-1]
+			}
+		}
+		t.Fatalf("README.md: the table %q has no row %q", heading, first)
+		return ""
+	}
+	text := strings.Join(readmeText(t), " ")
+	kept := fmt.Sprintf("live %.0f hours", store.ReplayLife.Hours())
+	for what, c := range map[string]struct{ in, want string }{
+		"where the API is described":    {text, "`" + api.DescriptionPath + "`"},
+		"the snippet for nginx":         {text, "`deploy/nginx/purger-gate.conf`"},
+		"who a second person is":        {text, "Another person is another actor id"},
+		"the exit code of who waits":    {row("exit code", "75"), "waits for a second person"},
+		"how long answers are kept":     {row("guarantee", "**G13**"), kept},
+		"by which header they are":      {row("guarantee", "**G13**"), "`" + client.HeaderIdempotencyKey + "`"},
+		"that it is the command's, too": {text, "a command ends with 75: it waits for a second person"},
+	} {
+		if !strings.Contains(c.in, c.want) {
+			t.Errorf("README.md does not say %s: %q", what, c.want)
+		}
+	}
+	if _, err := os.Stat(filepath.Join("..", "..", "deploy", "nginx", "purger-gate.conf")); err != nil {
+		t.Error(err)
 	}
 }
 

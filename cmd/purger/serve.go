@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
+	"github.com/tenantpurge/purger/cmd/internal/config"
 	"github.com/tenantpurge/purger/purge"
 )
 
@@ -35,7 +36,12 @@ the configuration again; a bad one changes nothing. SIGTERM and SIGINT end the
 running batch and then the daemon; a second SIGINT does not wait for it.`,
 		Example: "  purger serve --import tenants.ndjson\n  purger serve --config /etc/purger/purger.yaml",
 		Args:    arguments(),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := a.here(cmd); err != nil {
+				return err
+			}
+			return a.serve(cmd.Context(), f)
+		},
 	}
 	cmd.Flags().StringVar(&f.importFile, "import", "", "NDJSON file to import first; what is in the store already is kept")
 	cmd.Flags().StringArrayVar(&f.listen, "web.listen-address", nil, "address for the API, metrics and health (repeatable; default: web.listenAddress, 127.0.0.1:9464)")
@@ -72,6 +78,7 @@ func (a *app) serve(ctx context.Context, f serveFlags) (err error) {
 			d.logger.Error("purger ends with an error", zap.Error(err))
 		}
 	}()
+	d.warnOfUsers(cfg)
 	d.notify.status("opening the store in %s", cfg.DataDir)
 	for _, step := range []func(context.Context) error{
 		d.openStore, d.buildEngine, d.importFirst, d.remember, d.openGate, d.serveSocket, d.serveWeb, d.allowDeletions, d.startSource, d.startScheduler,
@@ -89,6 +96,17 @@ func (a *app) serve(ctx context.Context, f serveFlags) (err error) {
 	d.notify.ready()
 	d.logger.Info("purger is ready", zap.Strings("web", d.addresses))
 	return d.loop(ctx)
+}
+
+// warnOfUsers tells the log what the users of basic auth take away.
+func (d *daemon) warnOfUsers(cfg config.Config) {
+	file, err := readWebConfig(cfg.Web.ConfigFile)
+	if err != nil || len(file.Users) == 0 {
+		return // serveConfig has read it
+	}
+	d.logger.Warn("basic_auth_users is set: basic auth and bearer tokens share one header, Authorization, so that nobody can send a token to the API on web.listenAddress, "+
+		"and gateways have to send a user and a password; want client certificates (client_auth_type) in place of users, or the Unix socket",
+		zap.String("file", cfg.Web.ConfigFile))
 }
 
 // storeFailure returns why the daemon leaves when a write has failed, nil while

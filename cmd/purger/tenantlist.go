@@ -13,18 +13,20 @@ import (
 // newTenantList returns the command "tenant list".
 func newTenantList(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "list", Short: "List tenants in the order of their ids",
-		Example: "  purger tenant list --status disabled\n  purger tenant list --due -o json",
-		Args:    arguments(),
+		Use: "list", Short: "List tenants in the order of their ids or dates",
+		Example: "  purger tenant list --status disabled\n  purger tenant list --due -o json\n" +
+			"  purger tenant list --sort estimatedPurgeDate --limit 10",
+		Args: arguments(),
 	}
 	output := outputFlag(cmd)
 	status := cmd.Flags().String("status", "", "only those with this status: active, disabled, purging or failed")
 	due := cmd.Flags().Bool("due", false, "only disabled ones whose own date has come")
 	parent := cmd.Flags().String("parent", "", "only the sub-tenants of this one, one level deep")
 	roots := cmd.Flags().Bool("roots", false, "only those without a parent")
+	sort := cmd.Flags().String("sort", client.SortID, "the order: id, or estimatedPurgeDate, which only disabled ones have")
 	limit := cmd.Flags().Int("limit", 0, "how many; 0 for all")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		q := client.TenantQuery{Due: *due}
+		q := client.TenantQuery{Due: *due, Sort: *sort}
 		switch {
 		case *limit < 0:
 			return usageErrorf("--limit %d: want 0 or more", *limit)
@@ -44,6 +46,12 @@ func newTenantList(a *app) *cobra.Command {
 				return usageErrorf("--status %q: want active, disabled, purging or failed", *status)
 			}
 			q.Status = s
+		}
+		switch {
+		case *sort != client.SortID && *sort != client.SortDate:
+			return usageErrorf("--sort %q: want %s or %s", *sort, client.SortID, client.SortDate)
+		case *sort == client.SortDate && q.Status != "" && q.Status != store.StatusDisabled:
+			return usageErrorf("--sort %s and --status %s: only disabled tenants have a date", *sort, q.Status)
 		}
 		if *limit > 0 {
 			q.Limit = min(*limit, store.MaxPage)

@@ -12,12 +12,6 @@ import (
 	"github.com/tenantpurge/purger/cmd/internal/config"
 )
 
-// webConfig is what a file of the exporter-toolkit says that others have to know.
-type webConfig struct {
-	TLS   map[string]any    `yaml:"tls_server_config"`
-	Users map[string]string `yaml:"basic_auth_users"`
-}
-
 // checkWeb reads the web configuration file and what it refers to, and refuses
 // what would be heard by others: tokens and answers beyond the loopback address
 // without TLS.
@@ -40,7 +34,9 @@ func checkWeb(cfg config.Config, addresses []string) error {
 		addresses = []string{cfg.Web.ListenAddress}
 	}
 	for _, address := range addresses {
-		if len(file.TLS) == 0 && !cfg.Web.Insecure && !onLoopback(address) {
+		// Asked as the toolkit asks itself: some keys of tls_server_config alone are
+		// no TLS, and it then serves without.
+		if !file.TLSConfig.IsEnabled() && !cfg.Web.Insecure && !onLoopback(address) {
 			return wrong("web.listenAddress: %q: without TLS it would be heard by others; want the loopback address, such as 127.0.0.1:9464, "+
 				"TLS by --web.config.file, or --web.insecure where something else encrypts", address)
 		}
@@ -49,8 +45,8 @@ func checkWeb(cfg config.Config, addresses []string) error {
 }
 
 // readWebConfig reads the file; "" is an empty one.
-func readWebConfig(path string) (webConfig, error) {
-	var c webConfig
+func readWebConfig(path string) (web.Config, error) {
+	var c web.Config
 	if path == "" {
 		return c, nil
 	}

@@ -29,6 +29,11 @@ type Approval struct {
 	ExpiresAt   store.Timestamp `json:"expiresAt"`
 	DecidedBy   string          `json:"decidedBy,omitempty"` // an id
 	DecidedAt   store.Timestamp `json:"decidedAt,omitzero"`
+	// Reason is why it was rejected, if somebody has said so.
+	Reason string `json:"reason,omitempty"`
+	// Outcome is what became of the last attempt to carry it out: of a pending one
+	// why it was refused. nil when there was none, or its end is not known.
+	Outcome *store.ApprovalOutcome `json:"outcome,omitempty"`
 	// Call is what waits; absent once somebody has decided.
 	Call *PendingCall `json:"call,omitempty"`
 }
@@ -97,9 +102,14 @@ func (c *Client) Approve(ctx context.Context, id string, options ...CallOption) 
 	return body, nil
 }
 
+// RejectRequest is the body of POST /approvals/{approval}/actions/reject.
+type RejectRequest struct {
+	Reason string `json:"reason,omitempty"`
+}
+
 // Reject ends an approval. Who has asked may, too.
-func (c *Client) Reject(ctx context.Context, id string, options ...CallOption) (Approval, error) {
-	return call[Approval](ctx, c, http.MethodPost, approvalPath(id, "actions", "reject"), nil, nil, options...)
+func (c *Client) Reject(ctx context.Context, id string, r RejectRequest, options ...CallOption) (Approval, error) {
+	return call[Approval](ctx, c, http.MethodPost, approvalPath(id, "actions", "reject"), nil, r, options...)
 }
 
 // approvalPath returns the path of an approval, or of what is below it.

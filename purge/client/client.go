@@ -16,7 +16,8 @@ import (
 )
 
 // ErrNotReachable is in the chain of an error of a call that never reached a
-// daemon: there is no socket, or nobody listens. Nothing has happened.
+// daemon: there is no socket, nobody listens, or TLS is on one side alone or its
+// certificate not trusted. Nothing has happened.
 var ErrNotReachable = errors.New("the daemon is not reachable")
 
 // Client calls the API, one method a call. It is safe for concurrent use.
@@ -182,11 +183,11 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 		if errors.As(err, &u) {
 			err = u.Err
 		}
-		return nil, cutOff(ctx, method, path, err)
+		return nil, cutOff(ctx, method, path, c.unreachable(err))
 	}
 	if res.StatusCode < 200 || res.StatusCode > 299 {
 		defer res.Body.Close()
-		return nil, readError(res)
+		return nil, c.readError(res)
 	}
 	if err := pending(ctx, method, path, res); err != nil {
 		return nil, err
@@ -198,10 +199,6 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 func cutOff(ctx context.Context, method, path string, err error) error {
 	if cause := ctx.Err(); cause != nil {
 		return store.Errorf(store.Unavailable, "%s %s: %w", method, path, context.Cause(ctx))
-	}
-	var op *net.OpError
-	if errors.As(err, &op) && op.Op == "dial" && !errors.Is(err, ErrNotReachable) {
-		err = fmt.Errorf("%w: %w", ErrNotReachable, err)
 	}
 	if errors.Is(err, ErrNotReachable) {
 		return store.Errorf(store.Unavailable, "%w", err)

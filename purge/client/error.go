@@ -17,8 +17,11 @@ const maxErrorBody = 1 << 20
 // readError turns an answer that is an error into the error that the server
 // rendered. An answer of another shape, such as that of something between, is
 // told by its status.
-func readError(res *http.Response) error {
+func (c *Client) readError(res *http.Response) error {
 	b, err := io.ReadAll(io.LimitReader(res.Body, maxErrorBody))
+	if tls := c.spokeToTLS(res, b); tls != nil {
+		return store.Errorf(store.Unavailable, "%w", tls)
+	}
 	var body ErrorBody
 	if err == nil {
 		err = json.Unmarshal(b, &body)

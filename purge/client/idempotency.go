@@ -1,11 +1,15 @@
 package client
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/tenantpurge/purger/store"
+)
 
 // HeaderIdempotencyKey names a call, POST or DELETE, that may be repeated: one with
 // the same key, path and content by the same caller is not made again for 24 hours,
 // but answered as the first one was, with HeaderReplayed. Other content under the
-// key is a Conflict.
+// key is a Conflict. A call that was refused leaves its key free.
 const (
 	HeaderIdempotencyKey = "Idempotency-Key"
 	HeaderReplayed       = "Idempotent-Replayed"
@@ -23,4 +27,11 @@ func WithIdempotencyKey(key string) CallOption {
 			h.Set(HeaderIdempotencyKey, key)
 		}
 	}
+}
+
+// Forgotten is what an answer is repeated with whose tenant was purged since.
+type Forgotten struct {
+	ID      string       `json:"id"`
+	Status  store.Status `json:"status"` // deleted
+	Message string       `json:"message"`
 }

@@ -12,7 +12,7 @@ import (
 // purged tenants from unknown ones.
 //
 // It takes about 125 bytes for a tenant with an id of 36 bytes, and 80 more when
-// it has a host name of 23. A purge gives back what the host name took.
+// it has a host name of 23, of which a purge gives back a half.
 //
 // A deactivation changes one node, whatever is below it: the ancestors are
 // looked at when it is read.
@@ -20,6 +20,9 @@ type accessIndex struct {
 	mu    sync.RWMutex
 	ids   map[string]int32 // id -> node
 	hosts map[string]int32 // host name in lower case -> first node of its list
+	// gone are the host names of purged tenants, by the key of the store.
+	gone map[hostDigest]struct{}
+	key  *hostKey
 	// blocks hold the nodes, so that growing copies none of them. Node 0 is
 	// no tenant.
 	blocks []*[accessBlock]accessNode
@@ -56,8 +59,8 @@ type accessChange struct {
 }
 
 // newAccessIndex returns an empty index with room for n tenants.
-func newAccessIndex(n int) *accessIndex {
-	x := &accessIndex{ids: make(map[string]int32, n), hosts: map[string]int32{}}
+func newAccessIndex(n int, key *hostKey) *accessIndex {
+	x := &accessIndex{ids: make(map[string]int32, n), hosts: map[string]int32{}, gone: map[hostDigest]struct{}{}, key: key}
 	x.size = 1
 	x.blocks = append(x.blocks, new([accessBlock]accessNode))
 	return x
@@ -116,6 +119,19 @@ func (x *accessIndex) change(c *accessChange) {
 		x.link(n, c.host)
 	}
 	x.node(n).status = c.status
+}
+
+// bury notes host names of purged tenants.
+func (x *accessIndex) bury(hosts []hostDigest) {
+	for len(hosts) > 0 {
+		n := min(len(hosts), accessChunk)
+		x.mu.Lock()
+		for _, d := range hosts[:n] {
+			x.gone[d] = struct{}{}
+		}
+		x.mu.Unlock()
+		hosts = hosts[n:]
+	}
 }
 
 // fill sets what is known of an unread node.
@@ -187,7 +203,13 @@ func (x *accessIndex) byHost(host string) store.Access {
 	defer x.mu.RUnlock()
 	var a store.Access
 	total := 0
-	for n := x.hosts[string(name[:len(host)])]; n != 0; n = x.node(n).next {
+	first := x.hosts[string(name[:len(host)])]
+	if first == 0 && len(x.gone) > 0 {
+		if _, purged := x.gone[x.key.of(string(name[:len(host)]))]; purged {
+			return store.Access{Known: true, Status: store.StatusDeleted}
+		}
+	}
+	for n := first; n != 0; n = x.node(n).next {
 		if total > accessSteps {
 			return store.Access{Known: true}
 		}

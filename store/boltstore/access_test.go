@@ -181,7 +181,7 @@ func TestAccess_OfAFailedStoreIsRefused(t *testing.T) {
 // looks at a bounded number of nodes, and what it did not look at is denied.
 func TestAccessByHost_IsBounded(t *testing.T) {
 	chain := func(n int) *accessIndex {
-		x := newAccessIndex(n)
+		x := newAccessIndex(n, new(hostKey))
 		for i := range n {
 			c := accessChange{id: accessID(i), host: "shared.example"}
 			if i > 0 {

@@ -39,7 +39,7 @@ func (s *Store) loadAccess(ctx context.Context, page int) error {
 			n += v
 		}
 		tombstones = s.totals.status[statusCode(store.StatusDeleted)]
-		x = newAccessIndex(int(n))
+		x = newAccessIndex(int(n), &s.hostKey)
 		s.access = x
 		return nil
 	})
@@ -49,6 +49,9 @@ func (s *Store) loadAccess(ctx context.Context, page int) error {
 	err = s.loadTrees(ctx, x, page)
 	if err == nil && tombstones > 0 {
 		err = s.loadTombstones(ctx, x, page)
+	}
+	if err == nil && tombstones > 0 {
+		err = s.loadGoneHosts(ctx, x, page)
 	}
 	if err == nil {
 		// On the writer's goroutine, so that Close comes after it.
@@ -215,6 +218,36 @@ func (s *Store) loadTombstones(ctx context.Context, x *accessIndex, page int) er
 			}
 		}
 		x.mu.Unlock()
+	}
+	return nil
+}
+
+// loadGoneHosts reads the digests of the host names of what was purged. None ever
+// goes away, so that adding them to those of changes is exact.
+func (s *Store) loadGoneHosts(ctx context.Context, x *accessIndex, page int) error {
+	var after hostDigest
+	for more, begun := true, false; more; begun = true {
+		var list []hostDigest
+		err := s.viewPublished(ctx, func(tx *bolt.Tx) error {
+			c := tx.Bucket(bucketGoneHosts).Cursor()
+			k, _ := c.Seek(after[:])
+			if begun && bytes.Equal(k, after[:]) {
+				k, _ = c.Next()
+			}
+			for ; k != nil && len(list) < page; k, _ = c.Next() {
+				if len(k) != len(after) {
+					return store.Errorf(store.Internal, "host name %x of a purged tenant is damaged", k)
+				}
+				after = hostDigest(k)
+				list = append(list, after)
+			}
+			more = k != nil
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		x.bury(list)
 	}
 	return nil
 }

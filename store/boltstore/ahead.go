@@ -154,7 +154,7 @@ func (a *ahead) begin(l *dueList) func(*Store, context.Context) {
 		if !l.warm {
 			read = s.readTenants(ctx, l.ids[from:to], l.places[from:to], l.whole)
 		}
-		s.foresee(ctx, l.places[from:to])
+		s.foresee(ctx, l, l.places[from:to])
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		if n := int64(to - from); read > 0 {

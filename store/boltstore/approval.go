@@ -35,13 +35,15 @@ func (s *Store) RequestApproval(ctx context.Context, req store.ApprovalRequest, 
 		if out, err = store.NewApproval(id.String(), req, t, &w.gates, o); err != nil {
 			return err
 		}
-		waits, n, err := asked(w.tx, &out, o.At)
+		waits, n, own, err := asked(w.tx, &out, o.At)
 		switch {
 		case err != nil:
 			return err
 		case waits != nil:
 			out = *waits
 			return nil
+		case own >= store.MaxApprovals/store.OwnerShare:
+			return store.Errorf(store.Exhausted, "%d calls of %q wait already for a second person; want a decision on some of them first", own, o.Actor.ID)
 		case n >= store.MaxApprovals:
 			if err := w.makeRoom(o.At); err != nil {
 				return err
@@ -63,24 +65,27 @@ func (s *Store) RequestApproval(ctx context.Context, req store.ApprovalRequest, 
 }
 
 // asked returns the approval that waits already for what a asks for, nil for none,
-// and how many are kept.
-func asked(tx *bolt.Tx, a *store.Approval, now time.Time) (waits *store.Approval, n int, err error) {
+// how many are kept, and how many of them wait that the same person has asked for.
+func asked(tx *bolt.Tx, a *store.Approval, now time.Time) (waits *store.Approval, n, own int, err error) {
 	asks := a.Asks()
 	c := tx.Bucket(bucketApprovals).Cursor()
 	for k, v := c.Seek(indexKey(now.Add(time.Millisecond), "")); k != nil; k, v = c.Next() {
 		n++
-		if !bytes.HasPrefix(v, asks[:]) {
-			continue
-		}
 		b, err := decodeApproval(v)
 		if err != nil {
-			return nil, n, err
+			return nil, n, own, err
 		}
-		if b.StatusAt(now) == store.ApprovalPending {
+		if b.StatusAt(now) != store.ApprovalPending {
+			continue
+		}
+		if b.RequestedBy.ID == a.RequestedBy.ID {
+			own++
+		}
+		if bytes.HasPrefix(v, asks[:]) {
 			waits = &b
 		}
 	}
-	return waits, n, nil
+	return waits, n, own, nil
 }
 
 // makeRoom removes the oldest approval that does not wait any more.
@@ -119,24 +124,29 @@ func (s *Store) Approvals(ctx context.Context, now time.Time) ([]store.Approval,
 }
 
 // DecideApproval implements [store.Approver].
-func (s *Store) DecideApproval(ctx context.Context, id string, approve bool, o store.Origin) (store.Approval, error) {
+func (s *Store) DecideApproval(ctx context.Context, id string, d store.ApprovalDecision, o store.Origin) (store.Approval, error) {
 	var out store.Approval
+	var void error // what was asked for can never be done any more
 	err := s.writeAt(ctx, foreground, o.At, func(w *wtx) error {
+		void = nil
 		a, err := approval(w.tx, id, o.At)
 		if err != nil {
 			return err
 		}
-		if err := a.Decide(approve, o); err != nil {
+		if err := a.Decide(d, o); err != nil {
 			return err
 		}
-		step := store.ActionApprovalReject
-		if approve {
+		step, kept := store.ActionApprovalReject, a.Decided()
+		if d.Approve {
 			step = store.ActionApprovalApprove
-			if err := w.stillFits(&a); err != nil {
+			if void, err = w.fits(&a); err != nil {
 				return err
 			}
 		}
-		kept := a.Decided()
+		if void != nil {
+			a = a.Expired(void, o)
+			step, kept = store.ActionApprovalExpire, a
+		}
 		if err := w.putApproval(&kept); err != nil {
 			return err
 		}
@@ -145,22 +155,58 @@ func (s *Store) DecideApproval(ctx context.Context, id string, approve bool, o s
 		_, err = w.audit(a.Entry(step, o))
 		return err
 	})
+	if err == nil {
+		err = void
+	}
 	if err != nil {
 		return store.Approval{}, err
 	}
 	return out, nil
 }
 
-// stillFits returns why an approval is not for what is there now.
-func (w *wtx) stillFits(a *store.Approval) error {
+// EndApproval implements [store.Approver].
+func (s *Store) EndApproval(ctx context.Context, a store.Approval, out store.ApprovalOutcome, again bool, o store.Origin) (store.Approval, error) {
+	var kept store.Approval
+	err := s.writeAt(ctx, foreground, o.At, func(w *wtx) error {
+		was, err := approval(w.tx, a.ID, o.At)
+		switch {
+		case err != nil:
+			return err
+		case was.Status != store.ApprovalApproved || was.Outcome != nil || was.DecidedBy != a.DecidedBy || !was.DecidedAt.Equal(a.DecidedAt.Time):
+			return store.Errorf(store.Conflict, "approval %s is not kept as it was decided on", a.ID)
+		}
+		void, err := w.fits(&a)
+		if err != nil {
+			return err
+		}
+		var step store.Action
+		kept, step = a.Ended(out, again, void == nil)
+		if err := w.putApproval(&kept); err != nil || step == "" {
+			return err
+		}
+		_, err = w.audit(kept.Entry(step, o))
+		return err
+	})
+	if err != nil {
+		return store.Approval{}, err
+	}
+	return kept, nil
+}
+
+// fits returns as void why an approval is not for what is there now, which will
+// never be again what it is for.
+func (w *wtx) fits(a *store.Approval) (void, err error) {
 	if a.TenantID == "" {
-		return a.CheckGates(&w.gates)
+		return a.CheckGates(&w.gates), nil
 	}
 	_, r, err := w.find(a.TenantID)
-	if err != nil {
-		return err
+	switch store.CodeOf(err) {
+	case "":
+		return a.CheckTenant(&r.Tenant), nil
+	case store.NotFound, store.Gone:
+		return err, nil
 	}
-	return a.CheckTenant(&r.Tenant)
+	return nil, err
 }
 
 // putApproval writes an approval: what it asks for, by which it is found, then the

@@ -39,6 +39,11 @@ type Options struct {
 	// A file that outgrows it makes changes wait for reads that are under way.
 	// 0 is DefaultMmapSize. It takes no memory.
 	MmapSize int64
+	// UniqueHosts makes Create and Update refuse, with Conflict, a host name that
+	// another tenant has. The first of them that gives a tenant a host name makes
+	// LoadAccess read all tenants into memory, unless that was done before. What is
+	// imported, and what is there already, may share names.
+	UniqueHosts bool
 	// Logger may be nil.
 	Logger *zap.Logger
 }
@@ -96,6 +101,7 @@ type Store struct {
 	accessReady atomic.Pointer[accessIndex]
 	accessMu    sync.Mutex // held by LoadAccess
 
+	hostKey hostKey // of the file
 	session [8]byte // of this Open: calls that began in another one never end
 	// freeSpace is the function of that name but in tests.
 	freeSpace func(dir string) (int64, error)

@@ -42,6 +42,7 @@ func (s *Store) Check(ctx context.Context) error {
 				c.approvals()
 				c.replays()
 				c.source()
+				c.goneHosts()
 				if err := ctx.Err(); err != nil {
 					return store.Errorf(store.Unavailable, "check: %w", err)
 				}

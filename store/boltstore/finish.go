@@ -70,6 +70,12 @@ func (w *wtx) entomb(at spot, top *record, nodes []node, held tally, now time.Ti
 			return store.Counts{}, err
 		}
 		w.totals.status[statusCode(store.StatusDeleted)]++
+		if err := w.noteGoneHost(n.Hostname); err != nil {
+			return store.Counts{}, err
+		}
+		if err := w.dropAnswers(n.ID); err != nil {
+			return store.Counts{}, err
+		}
 		if whole {
 			continue
 		}

@@ -3,6 +3,7 @@ package boltstore
 import (
 	"context"
 	"runtime"
+	"slices"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -25,11 +26,11 @@ type foreseen struct {
 	ready  bool
 }
 
-// foresee reads trees. Nothing depends on it: what cannot be read fails, or does
-// not, in the claim.
-func (s *Store) foresee(ctx context.Context, places []place) {
+// foresee reads trees of a list. Nothing depends on it: what cannot be read
+// fails, or does not, in the claim.
+func (s *Store) foresee(ctx context.Context, l *dueList, places []place) {
 	mine := make(map[uint64]*foreseen, len(places))
-	room := s.ahead.announce(places, mine)
+	room := s.ahead.announce(l, places, mine)
 	err := s.view(ctx, func(tx *bolt.Tx) error {
 		for num, f := range mine {
 			t, err := openTree(tx, num)
@@ -65,10 +66,13 @@ func (t *tree) begun() bool {
 
 // announce has changes of trees noticed from now on, and returns how many
 // tenants may be kept of them. Trees are missing from mine that are foreseen
-// already, and the parts of trees.
-func (a *ahead) announce(places []place, mine map[uint64]*foreseen) int {
+// already, the parts of trees, and all when the list is an old one.
+func (a *ahead) announce(l *dueList, places []place, mine map[uint64]*foreseen) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if !slices.Contains(a.lists, l) {
+		return 0
+	}
 	if a.foreseen == nil {
 		a.foreseen = map[uint64]*foreseen{}
 	}

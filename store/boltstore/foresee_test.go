@@ -28,6 +28,20 @@ func (f *fixture) placesOf(ids ...string) []place {
 	return list
 }
 
+// foreseeAll foresees tenants as those of a list of its own.
+func (f *fixture) foreseeAll(ids ...string) *dueList {
+	f.t.Helper()
+	list := make([]store.Candidate, len(ids))
+	for i, id := range ids {
+		list[i].ID = id
+	}
+	places := f.placesOf(ids...)
+	f.ahead.expect(list, places, true)
+	l := f.ahead.lists[len(f.ahead.lists)-1]
+	f.foresee(f.t.Context(), l, places)
+	return l
+}
+
 // plantSmall plants trees of a root and a sub-tenant with n resources of each
 // kind at both, due, and foresees them.
 func (f *fixture) plantSmall(n int, roots ...string) {
@@ -39,7 +53,7 @@ func (f *fixture) plantSmall(n int, roots ...string) {
 		f.fill(id+"-sub", n)
 		f.deactivate(id)
 	}
-	f.foresee(f.t.Context(), f.placesOf(roots...))
+	f.foreseeAll(roots...)
 	if got := f.ahead.tenants; got != 2*len(roots) {
 		f.t.Fatalf("%d tenants are foreseen; want %d", got, 2*len(roots))
 	}
@@ -149,7 +163,7 @@ func TestForesee_ATreeThatChangesWhileItIsReadIsNotKept(t *testing.T) {
 		t.Fatal("nothing is foreseen")
 	}
 	mine := map[uint64]*foreseen{}
-	f.ahead.announce(p, mine)
+	f.ahead.announce(f.ahead.lists[0], p, mine)
 	f.must(f.Put(t.Context(), []store.Resource{{TenantID: "top", Kind: store.KindUser, ID: "late", Data: []byte(`{}`)}}))
 	*mine[p[0].tree] = *was
 	f.ahead.learn(mine, true)
@@ -196,7 +210,7 @@ func TestForesee_LeavesOutWhatIsMoreThanATree(t *testing.T) {
 		w.writes++
 		return at.tree.b.Put(ordKey(keyRemoved, 0), appendCounts(nil, store.Counts{Users: 1}))
 	}))
-	f.foresee(t.Context(), f.placesOf("part-sub", "begun"))
+	f.foreseeAll("part-sub", "begun")
 	if f.ahead.tenants != 0 || len(f.ahead.foreseen) != 0 {
 		t.Errorf("%d tenants of %d trees are foreseen; want none", f.ahead.tenants, len(f.ahead.foreseen))
 	}
@@ -215,7 +229,7 @@ func TestForesee_IsBounded(t *testing.T) {
 		for i := range list {
 			ids[i] = list[i].ID
 		}
-		f.foresee(t.Context(), f.placesOf(ids...))
+		f.foreseeAll(ids...)
 		if f.ahead.tenants > foreseeTenants || f.ahead.tenants == 0 || len(f.ahead.foreseen) > foreseeTenants {
 			t.Fatalf("%d tenants of %d trees are foreseen", f.ahead.tenants, len(f.ahead.foreseen))
 		}
@@ -223,11 +237,14 @@ func TestForesee_IsBounded(t *testing.T) {
 			after = list[len(list)-1].Cursor
 		}
 	}
+	old := f.ahead.lists[0]
 	for i := range 2 {
-		f.create(fmt.Sprint("other-", i), "")
-		f.deactivate(fmt.Sprint("other-", i))
-		f.ahead.expect([]store.Candidate{{Cursor: store.Cursor{ID: fmt.Sprint("other-", i)}}}, f.placesOf(fmt.Sprint("other-", i)), true)
+		id := fmt.Sprint("other-", i)
+		f.create(id, "")
+		f.deactivate(id)
+		f.ahead.expect([]store.Candidate{{Cursor: store.Cursor{ID: id}}}, f.placesOf(id), true)
 	}
+	f.foresee(t.Context(), old, old.places) // one that was begun before
 	if f.ahead.tenants != 0 || len(f.ahead.foreseen) != 0 {
 		t.Errorf("%d tenants of %d trees of old lists are foreseen", f.ahead.tenants, len(f.ahead.foreseen))
 	}

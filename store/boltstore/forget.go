@@ -18,7 +18,7 @@ const (
 // laterBuckets returns the buckets that a file of an earlier version lacks. They
 // hold what expires, and what is on record of the source.
 func laterBuckets() [][]byte {
-	return [][]byte{bucketApprovals, bucketReplays, bucketReplayEnds, bucketSource}
+	return [][]byte{bucketApprovals, bucketReplays, bucketReplayEnds, bucketReplayTenants, bucketReplayOwners, bucketGoneHosts, bucketSource}
 }
 
 // addLaterBuckets makes a file of an earlier version one of this version. That one
@@ -30,6 +30,9 @@ func addLaterBuckets(db *bolt.DB) error {
 			// One that is not a store of ours is refused by load, and left alone.
 			complete = complete && (tx.Bucket(name) != nil || tx.Bucket(bucketMeta) == nil)
 		}
+		if m := tx.Bucket(bucketMeta); m != nil {
+			complete = complete && m.Get(keyHostKey) != nil
+		}
 		return nil
 	}); err != nil || complete {
 		return err
@@ -40,7 +43,7 @@ func addLaterBuckets(db *bolt.DB) error {
 				return err
 			}
 		}
-		return nil
+		return makeHostKey(tx)
 	})
 }
 

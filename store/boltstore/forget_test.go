@@ -78,7 +78,7 @@ func TestForget_WhatWasForgottenIsCompactedInTime_G13(t *testing.T) {
 		"an answer":   func(f *fixture) time.Time { f.answered("k", epoch); f.must(f.Forget(t.Context(), later)); return later },
 		"an approval": func(f *fixture) time.Time { f.asked("a", epoch); f.must(f.Forget(t.Context(), later)); return later },
 		"a call that was decided on": func(f *fixture) time.Time {
-			_, err := f.DecideApproval(t.Context(), f.asked("a", epoch).ID, false, at(epoch))
+			_, err := f.DecideApproval(t.Context(), f.asked("a", epoch).ID, store.ApprovalDecision{}, at(epoch))
 			f.must(err)
 			return epoch
 		},
@@ -206,7 +206,7 @@ func TestDecodeReplay_NeverPanics(t *testing.T) {
 	b := r.encode()
 	for n := range b {
 		_, _ = decodeReplay(b[:n]) // a body may be cut; what comes before it may not
-		if n < len(b)-1 && n > 1+8+32+7 {
+		if n < len(b)-1 && n > 1+8+32+16+7 {
 			if got, err := decodeReplay(b[:n]); err == nil {
 				t.Fatalf("the first %d of %d bytes decode to %+v", n, len(b), got.answer)
 			}

@@ -35,6 +35,11 @@ var (
 	bucketReplays    = []byte("replays")
 	bucketReplayEnds = []byte("replayends")
 	bucketSource     = []byte("source")
+
+	bucketReplayTenants = []byte("replaytenants") // id, 0, key of bucket replays
+	bucketReplayOwners  = []byte("replayowners")  // see replayTotals
+
+	bucketGoneHosts = []byte("gonehosts") // see hostDigest
 )
 
 // topBuckets returns the buckets at the top that every file has; see
@@ -55,6 +60,7 @@ var (
 	keyErased = []byte("erased") // uint64 ms: the first deletion since the last compaction
 
 	keyReplays = []byte("replays") // see replayTotals
+	keyHostKey = []byte("hostkey") // see hostDigest
 )
 
 // place is where a live tenant's record is.

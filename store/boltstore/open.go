@@ -79,6 +79,11 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 	if err := guard(func() error { return addLaterBuckets(db) }); err != nil {
 		return nil, errors.Join(store.Errorf(store.Unavailable, "bring the store to this version: %w", err), db.Close())
 	}
+	if err := guard(func() error {
+		return db.View(func(tx *bolt.Tx) (err error) { s.hostKey, err = readHostKey(tx); return err })
+	}); err != nil {
+		return nil, errors.Join(store.Errorf(store.Precondition, "open %s: %w", path, err), db.Close())
+	}
 	s.fenceAtOpen = s.totals.fence
 	_, _ = rand.Read(s.session[:]) // never fails
 	removeLeftovers(opt)
@@ -169,6 +174,7 @@ func create(path string, opt Options) (bool, error) {
 			m.Put(keyFormat, []byte(format)),
 			m.Put(keySchema, binary.BigEndian.AppendUint32(nil, schemaFirst)),
 			m.Put(keyTotals, (&totals{}).encode()),
+			makeHostKey(tx),
 		)
 	})
 	if err == nil {

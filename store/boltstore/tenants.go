@@ -23,7 +23,16 @@ func (s *Store) Create(ctx context.Context, t store.Tenant, o store.Origin) (sto
 	if err := r.Validate(); err != nil {
 		return store.Tenant{}, err
 	}
-	err := s.writeAt(ctx, foreground, o.At, func(w *wtx) error {
+	err := s.withHosts(ctx, func() error { return s.create(ctx, r, o) })
+	if err != nil {
+		return store.Tenant{}, err
+	}
+	return r.Tenant, nil
+}
+
+// create is Create of a sound record.
+func (s *Store) create(ctx context.Context, r *record, o store.Origin) error {
+	return s.writeAt(ctx, foreground, o.At, func(w *wtx) error {
 		if err := w.idIsFree(r.ID); err != nil {
 			return err
 		}
@@ -40,19 +49,18 @@ func (s *Store) Create(ctx context.Context, t store.Tenant, o store.Origin) (sto
 				return store.Errorf(store.Precondition, "tenant %q cannot be created below %q, which is %s", r.ID, bad.ID, bad.Status).At("parentId")
 			}
 		}
+		if err := w.hostIsFree(r.ID, r.Hostname); err != nil {
+			return err
+		}
 		if err := w.insert(r); err != nil {
 			return err
 		}
 		_, err := w.audit(store.Entry{
-			At: store.Timestamp{Time: at}, Actor: o.Actor.ID, Action: store.ActionCreate, TenantID: r.ID,
+			At: store.Timestamp{Time: r.CreatedAt}, Actor: o.Actor.ID, Action: store.ActionCreate, TenantID: r.ID,
 			ToStatus: r.Status, ToVersion: r.Version,
 		})
 		return err
 	})
-	if err != nil {
-		return store.Tenant{}, err
-	}
-	return r.Tenant, nil
 }
 
 // idIsFree refuses an id that is or ever was in use.

@@ -3,6 +3,7 @@ package boltstore
 import (
 	"context"
 	"reflect"
+	"strings"
 
 	"github.com/tenantpurge/purger/store"
 )
@@ -10,7 +11,16 @@ import (
 // Update implements [store.Store].
 func (s *Store) Update(ctx context.Context, id string, up store.Update) (store.Tenant, error) {
 	var after store.Tenant
-	err := s.writeAt(ctx, foreground, up.At, func(w *wtx) error {
+	err := s.withHosts(ctx, func() (err error) { after, err = s.update(ctx, id, up); return err })
+	if err != nil {
+		return store.Tenant{}, err
+	}
+	return after, nil
+}
+
+// update is Update, once host names are in memory if it needs them.
+func (s *Store) update(ctx context.Context, id string, up store.Update) (after store.Tenant, err error) {
+	err = s.writeAt(ctx, foreground, up.At, func(w *wtx) error {
 		at, old, err := w.find(id)
 		if err != nil {
 			return err
@@ -35,6 +45,11 @@ func (s *Store) Update(ctx context.Context, id string, up store.Update) (store.T
 		if err := checkChange(&old.Tenant, &now.Tenant); err != nil {
 			return err
 		}
+		if !strings.EqualFold(now.Hostname, old.Hostname) {
+			if err := w.hostIsFree(id, now.Hostname); err != nil {
+				return err
+			}
+		}
 		now.Version = old.Version + 1
 		now.UpdatedAt = store.Trim(up.At)
 		now.Block = nil // what stood in the way may be gone: the next pass tells
@@ -50,10 +65,7 @@ func (s *Store) Update(ctx context.Context, id string, up store.Update) (store.T
 		})
 		return err
 	})
-	if err != nil {
-		return store.Tenant{}, err
-	}
-	return after, nil
+	return after, err
 }
 
 // replace writes a changed record and moves it in the indexes.

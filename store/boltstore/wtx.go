@@ -36,6 +36,7 @@ type wtx struct {
 	// access is told of accessChanges; nil when nobody asks for it.
 	access        *accessIndex
 	accessChanges []accessChange
+	goneHosts     []hostDigest // of tenants that are purged
 	// touched are the trees that were opened, to be changed most likely.
 	touched map[uint64]struct{}
 	// free is what the disk has room for, in bytes, once it was asked.
@@ -231,6 +232,8 @@ func (w *wtx) publish() {
 		s.dueCount.add(ms, -1)
 	}
 	if w.access != nil {
+		// First, so that a name is not unknown in between.
+		w.access.bury(w.goneHosts)
 		w.access.apply(w.accessChanges)
 	}
 }

@@ -12,8 +12,9 @@ import (
 // decoder turns lines into records. It is used for one line after the other;
 // what the fields hold is of the last one.
 type decoder struct {
-	grace store.Grace // no field is zero
-	now   time.Time
+	grace   store.Grace // no field is zero
+	checkID func(id string) error
+	now     time.Time
 
 	scanner
 	parsed

@@ -43,6 +43,9 @@ type ImportOptions struct {
 	Actor store.Actor
 	// Grace bounds the grace periods. The zero value is [store.DefaultGrace].
 	Grace store.Grace
+	// CheckID, unless nil, may refuse the id of a tenant that could have it
+	// otherwise. It is called by the goroutine that called Import.
+	CheckID func(id string) error
 	// Now is the instant at which dates are judged and that the audit trail
 	// tells. Zero is the clock: then each transaction has its own.
 	Now time.Time
@@ -184,7 +187,7 @@ func newImport(o ImportOptions) (*importing, error) {
 		return nil, err
 	}
 	im := &importing{
-		o: o, dec: &decoder{grace: grace, now: now}, meter: meter{report: o.Progress},
+		o: o, dec: &decoder{grace: grace, checkID: o.CheckID, now: now}, meter: meter{report: o.Progress},
 		bad: collector{limit: o.MaxErrors}, conflicts: collector{limit: o.MaxErrors},
 		// No more than two of the larger ones are in use at a time.
 		tenants:   newSorter(o.TempDir, o.MemoryLimit/4),

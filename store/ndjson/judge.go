@@ -67,6 +67,9 @@ func (d *decoder) judgeTenant() {
 	if len(d.errs) == 0 {
 		d.keep(t.Validate())
 	}
+	if len(d.errs) == 0 && d.checkID != nil {
+		d.keep(d.checkID(t.ID))
+	}
 }
 
 // judgeDates derives the grace period of a disabled tenant from what is given:

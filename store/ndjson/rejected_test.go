@@ -66,6 +66,28 @@ func TestImport_RefusesLongLineAndReadsOn(t *testing.T) {
 	}
 }
 
+// An id that the caller refuses is refused once, not again with what belongs to it.
+func TestImport_RefusesIDsThatTheCallerRefuses(t *testing.T) {
+	s := openStore(t)
+	check := func(o *ImportOptions) {
+		o.CheckID = func(id string) error {
+			if id == "me" {
+				return store.Errorf(store.Invalid, "id %q: taken", id).At("id")
+			}
+			return nil
+		}
+	}
+	text := activeLine("a", "") + activeLine("me", "a") + activeLine("b", "me") + userLine("me", "me") + userLine("a", "me")
+	_, err := importText(s, text, check)
+	wantErrors(t, err, store.Invalid, `line 2: "me": id "me": taken`)
+	if n := auditHead(t, s); n != 0 {
+		t.Errorf("%d audit entries after a refused import", n)
+	}
+	if sum := mustImport(t, s, activeLine("a", "")+userLine("a", "me"), check); sum.Resources.New != 1 {
+		t.Errorf("a user with such an id: %+v", sum)
+	}
+}
+
 func TestImport_RefusesTooMuchData(t *testing.T) {
 	s := openStore(t)
 	user := func(n int) string {

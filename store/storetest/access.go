@@ -48,7 +48,7 @@ func accessCases() []testCase {
 			for range 2 {
 				for _, id := range []string{"inline", "child", "steps", "deep"} {
 					e.wantDenied(store.StatusDeleted, id, id)
-					e.wantHost(store.Access{}, id2host(id)) // G13
+					e.wantHost(store.Access{Known: true, Status: store.StatusDeleted}, id2host(id))
 				}
 				e.wantAllowed("root")
 				e.reopen()
@@ -82,6 +82,7 @@ func accessCases() []testCase {
 			e.wantHost(store.Access{}, host)
 		}},
 		{"OfASharedHostIsThatOfAll", accessShared},
+		{"OfThePurgedTenantsHostIsDenied_G13", accessOfPurgedHost},
 		{"OfWhatIsImported", func(e *env) {
 			e.importAll(importBatch())
 			for range 2 {
@@ -207,7 +208,39 @@ func accessShared(e *env) {
 	}
 	e.deactivate("b", t0, 10)
 	e.purge("b", due10)
-	e.wantHost(store.Access{}, host)
+	e.wantHost(store.Access{Known: true, Status: store.StatusDeleted}, host)
+}
+
+// accessOfPurgedHost follows a host name after its tenant is purged.
+func accessOfPurgedHost(e *env) {
+	e.createAll("acme", "beta", "renamed")
+	host, other := "Secret.Purged.example", "other.example"
+	e.update("acme", t0, store.Edit(nil, &host, nil))
+	e.update("renamed", t0, store.Edit(nil, &other, nil))
+	e.deactivate("acme", t0, 10)
+	e.purge("acme", due10)
+	denied := store.Access{Known: true, Status: store.StatusDeleted}
+	check := func(want store.Access) {
+		e.t.Helper()
+		for range 2 {
+			e.wantHost(want, "SECRET.purged.example.")
+			e.wantHost(store.Access{}, id2host("renamed")) // nobody was purged with that one
+			e.wantHost(store.Access{}, "x"+host)
+			e.reopen()
+		}
+	}
+	check(denied)
+	if c, ok := e.s.(store.Compacter); ok {
+		if _, err := c.Compact(e.ctx()); err != nil {
+			e.t.Fatalf("Compact: %v", err)
+		}
+		check(denied)
+	}
+	e.update("beta", due10, store.Edit(nil, &host, nil))
+	check(store.Access{Known: true, Allowed: true, Status: store.StatusActive, By: "beta"})
+	e.update("beta", due10, store.Edit(nil, &other, nil))
+	check(denied)
+	e.wantNoTrace("Secret.Purged.example", "secret.purged.example")
 }
 
 // open opens a store and, where it can, has it answer for the gate.

@@ -4,12 +4,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/tenantpurge/purger/store"
 )
+
+// approves is a decision.
+var approves = store.ApprovalDecision{Approve: true}
 
 // bob is a second person.
 var bob = store.Actor{ID: "bob", Name: "Bob Secretname"}
@@ -21,7 +25,9 @@ func approvalCases() []testCase {
 		{"AnyoneRejects", approvalRejected},
 		{"ExpiresExactlyAtItsEnd", approvalExpires},
 		{"IsForgottenExactlyADayLater_G13", approvalForgotten},
-		{"IsVoidOnceTheTenantHasChanged", approvalVoid},
+		{"HasExpiredOnceTheTenantHasChanged", approvalVoid},
+		{"WaitsAgainWhenItsCallIsRefused", approvalReopened},
+		{"OfOnePersonTakeUpATenth", approvalShare},
 		{"OfAResumeIsVoidOnceAnotherHaltIsThere_G9", approvalOfResume},
 		{"AskingAgainReturnsWhatWaits", approvalAgain},
 		{"WhatCannotBeAskedForIsRefused", approvalRefused},
@@ -69,10 +75,10 @@ func approvalBySecond(e *env) {
 	e.disabled("acme", "")
 	asked := e.request(deletion("acme"))
 	e.changesNothing("an approval by who asked", func() {
-		_, err := e.approver().DecideApproval(e.ctx(), asked.ID, true, by(due10))
+		_, err := e.approver().DecideApproval(e.ctx(), asked.ID, approves, by(due10))
 		e.wantCode(err, store.Forbidden, "DecideApproval by the same person")
 		// The same one with another name is the same.
-		_, err = e.approver().DecideApproval(e.ctx(), asked.ID, true, store.Origin{Actor: store.Actor{ID: "alice", Name: "Bob"}, At: due10})
+		_, err = e.approver().DecideApproval(e.ctx(), asked.ID, approves, store.Origin{Actor: store.Actor{ID: "alice", Name: "Bob"}, At: due10})
 		e.wantCode(err, store.Forbidden, "DecideApproval by the same person with another name")
 	})
 	head := e.head()
@@ -103,12 +109,18 @@ func approvalRejected(e *env) {
 	e.disabled("acme", "")
 	head := e.head()
 	asked := e.request(deletion("acme"))
-	got, err := e.approver().DecideApproval(e.ctx(), asked.ID, false, by(due10))
+	for _, d := range []store.ApprovalDecision{{Reason: "\xff"}, {Reason: strings.Repeat("x", store.MaxNameLength+1)}, {Approve: true, Reason: "why not"}} {
+		_, err := e.approver().DecideApproval(e.ctx(), asked.ID, d, store.Origin{Actor: bob, At: due10})
+		e.wantCode(err, store.Invalid, "a bad reason")
+	}
+	got, err := e.approver().DecideApproval(e.ctx(), asked.ID, store.ApprovalDecision{Reason: "a typing error"}, by(due10))
 	e.must(err, "DecideApproval by who asked")
-	if got.Status != store.ApprovalRejected || got.DecidedBy != "alice" {
+	if got.Status != store.ApprovalRejected || got.DecidedBy != "alice" || got.Reason != "a typing error" {
 		e.t.Errorf("%+v; want it rejected by alice", got)
 	}
-	if entries := e.entries(head); len(entries) != 2 || entries[1].Action != store.ActionApprovalReject {
+	e.reopen()
+	e.wantApprovals(due10, got.Decided())
+	if entries := e.entries(head); len(entries) != 2 || entries[1].Action != store.ActionApprovalReject || entries[1].Detail["reason"] != "a typing error" {
 		e.t.Errorf("entries %+v; want a rejection", entries)
 	}
 	_, err = e.decide(asked.ID, true, due10)
@@ -168,14 +180,30 @@ func approvalVoid(e *env) {
 	name := "another"
 	e.update("acme", due10, store.Edit(&name, nil, nil))
 	e.purge("gone", due10)
-	e.changesNothing("an approval that is void", func() {
-		_, err := e.decide(asked.ID, true, due10)
-		e.wantCode(err, store.Conflict, "after a change")
-		_, err = e.decide(gone.ID, true, due10)
-		e.wantCode(err, store.Gone, "after the purge")
-	})
-	_, err := e.decide(asked.ID, false, due10)
-	e.must(err, "a rejection of what is void")
+	head := e.head()
+	for _, c := range []struct {
+		approval store.Approval
+		want     store.Code
+		why      string
+	}{{asked, store.Conflict, "has version 3, not 2"}, {gone, store.Gone, "was purged"}} {
+		_, err := e.decide(c.approval.ID, true, due10)
+		e.wantCode(err, c.want, "an approval that is void")
+		got, err := e.approver().Approval(e.ctx(), c.approval.ID, due10)
+		e.must(err, "Approval")
+		if got.Status != store.ApprovalExpired || got.Call != nil || got.DecidedBy != "bob" || got.Outcome == nil ||
+			got.Outcome.Code != c.want || got.Outcome.By != "bob" || !strings.Contains(got.Outcome.Detail, c.why) {
+			e.t.Errorf("it is kept as %+v with the outcome %+v", got, got.Outcome)
+		}
+		e.reopen()
+		for _, approve := range []bool{true, false} {
+			_, err = e.decide(c.approval.ID, approve, due10)
+			e.wantCode(err, store.Precondition, "a decision on what has expired")
+		}
+	}
+	if entries := e.entries(head); len(entries) != 2 || entries[0].Action != store.ActionApprovalExpire || entries[0].Detail["code"] != "conflict" || entries[0].Actor != "bob" {
+		e.t.Errorf("entries %+v; want two that have expired", entries)
+	}
+	e.wantNoTrace("secretcall")
 }
 
 func approvalOfResume(e *env) {
@@ -263,7 +291,8 @@ func approvalBound(e *env) {
 		wg.Go(func() {
 			req := deletion("acme")
 			req.Call = fmt.Append(nil, i)
-			a, err := e.approver().RequestApproval(e.ctx(), req, by(due10))
+			o := store.Origin{Actor: store.Actor{ID: fmt.Sprint("person", i%store.OwnerShare)}, At: due10}
+			a, err := e.approver().RequestApproval(e.ctx(), req, o)
 			if err != nil {
 				e.t.Errorf("RequestApproval: %v", err)
 			}
@@ -343,7 +372,7 @@ func (e *env) request(req store.ApprovalRequest) store.Approval {
 
 // decide decides as bob.
 func (e *env) decide(id string, approve bool, at time.Time) (store.Approval, error) {
-	return e.approver().DecideApproval(e.ctx(), id, approve, store.Origin{Actor: bob, At: at})
+	return e.approver().DecideApproval(e.ctx(), id, store.ApprovalDecision{Approve: approve}, store.Origin{Actor: bob, At: at})
 }
 
 // wantApprovals fails the case unless exactly these are kept at now.

@@ -59,7 +59,7 @@ func changes(s store.Store) map[string]method {
 			_, err := a.RequestApproval(ctx, deletion("active"), by(due10))
 			return err
 		}
-		m["DecideApproval"] = func(ctx context.Context) error { _, err := a.DecideApproval(ctx, "a", true, by(due10)); return err }
+		m["DecideApproval"] = func(ctx context.Context) error { _, err := a.DecideApproval(ctx, "a", approves, by(due10)); return err }
 	}
 	if r, ok := s.(store.Replayer); ok {
 		m["BeginReplay"] = func(ctx context.Context) error { _, err := r.BeginReplay(ctx, attempt("k", "a", t0)); return err }

@@ -22,6 +22,8 @@ func replayCases() []testCase {
 		{"IsForgottenExactlyADayLater_G13", replayForgotten},
 		{"AnAnswerThatIsTooLargeIsRefused", replayTooLarge},
 		{"NoMoreAreKeptThanMayBe", replayBound},
+		{"OfOneCallerTakeUpATenth", replayShare},
+		{"OfATenantIsForgottenWithIt_G13", replayOfTenant},
 		{"OfManyCallsAtATimeOneBegins", replayRace},
 		{"ACallKeepsOnlyItsOwnAnswer", replayFenced},
 		{"OutlivesBackupAndCompaction_G7", replayCopied},
@@ -30,7 +32,7 @@ func replayCases() []testCase {
 
 // attempt makes an attempt of a key and what was sent.
 func attempt(key, sent string, at time.Time) store.Attempt {
-	return store.Attempt{Key: sha256.Sum256([]byte(key)), Digest: sha256.Sum256([]byte(sent)), At: at}
+	return store.Attempt{Owner: sha256.Sum256([]byte("owner of " + key)), Key: sha256.Sum256([]byte(key)), Digest: sha256.Sum256([]byte(sent)), At: at}
 }
 
 // made is an answer with bytes of every kind.
@@ -170,9 +172,84 @@ func replayBound(e *env) {
 	if got, err := e.replayer().BeginReplay(e.ctx(), attempt("0", "sent", t0)); err != nil || got == nil {
 		e.t.Errorf("one that is kept: %v, %v", got, err)
 	}
-	// One is forgotten, by the call that needs its place.
-	more.At = t0.Add(store.ReplayLife)
+	// Some are forgotten, by the call that needs their place.
+	more.At = t0.Add(store.ReplayLife + 2*time.Second)
 	e.begin(more)
+}
+
+// replayShare has one caller use up its share.
+func replayShare(e *env) {
+	answer := store.Answer{Status: 200, Body: make([]byte, store.MaxAnswer)}
+	call := func(i int, owner string) (*store.Answer, error) {
+		a := attempt(fmt.Sprint(i), "sent", t0)
+		a.Owner = sha256.Sum256([]byte(owner))
+		got, err := e.replayer().BeginReplay(e.ctx(), a)
+		if err == nil && got == nil {
+			err = e.replayer().KeepReplay(e.ctx(), a, answer, t0)
+		}
+		return got, err
+	}
+	n := 0
+	for ; n < store.MaxReplayBytes/store.MaxAnswer; n++ {
+		if _, err := call(n, "alice"); err != nil {
+			e.wantCode(err, store.Exhausted, "one more than a share")
+			break
+		}
+	}
+	if share := store.MaxReplayBytes / store.MaxAnswer / store.OwnerShare; n < share || n > share+1 {
+		e.t.Errorf("one caller has %d answers kept; want about %d", n, share)
+	}
+	e.reopen()
+	_, err := call(n, "alice")
+	e.wantCode(err, store.Exhausted, "after a restart")
+	if got, err := call(0, "alice"); err != nil || got == nil {
+		e.t.Errorf("one that is kept: %v, %v", got, err)
+	}
+	_, err = call(n, "bob")
+	e.must(err, "a call of another")
+	dropped := attempt("dropped", "sent", t0.Add(store.ReplayLife))
+	dropped.Owner = sha256.Sum256([]byte("alice"))
+	e.begin(dropped) // what has expired makes room
+}
+
+// replayOfTenant keeps answers about tenants before and after their purge.
+func replayOfTenant(e *env) {
+	e.createAll("root", "acme<root", "child<acme", "acme2<root")
+	about := func(key, tenant string) store.Attempt {
+		a := attempt(key, "sent", due10)
+		e.begin(a)
+		answer := made()
+		answer.TenantID, answer.Body = tenant, []byte("secretanswer of "+tenant)
+		e.must(e.replayer().KeepReplay(e.ctx(), a, answer, due10), "KeepReplay")
+		return a
+	}
+	gone := []store.Attempt{about("1", "acme"), about("2", "acme"), about("3", "child")}
+	stays := about("4", "acme2")
+	late := attempt("late", "sent", due10)
+	e.begin(late)
+	e.deactivate("acme", t0, 10)
+	e.purge("acme", due10)
+	answer := made()
+	answer.TenantID = "acme"
+	e.must(e.replayer().KeepReplay(e.ctx(), late, answer, due10), "KeepReplay after the purge")
+	e.wantNoTrace("secretanswer of acme\x00", "secretanswer of child", "secretanswer \x00")
+	for range 2 {
+		for _, a := range append(gone, late) {
+			got, err := e.replayer().BeginReplay(e.ctx(), a)
+			if err != nil || got == nil || got.Status != 201 || got.Header["Location"] != "/x" || len(got.Body) != 0 || !got.Forgotten || got.TenantID == "" {
+				e.t.Errorf("after the purge the answer is %+v, %v", got, err)
+			}
+			other := a
+			other.Digest[0]++
+			_, err = e.replayer().BeginReplay(e.ctx(), other)
+			e.wantCode(err, store.Conflict, "another request")
+		}
+		got, err := e.replayer().BeginReplay(e.ctx(), stays)
+		if err != nil || got == nil || got.Forgotten || string(got.Body) != "secretanswer of acme2" {
+			e.t.Errorf("of another tenant it is %+v, %v", got, err)
+		}
+		e.reopen()
+	}
 }
 
 func replayRace(e *env) {

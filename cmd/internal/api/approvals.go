@@ -2,9 +2,11 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/tenantpurge/purger/purge/client"
@@ -25,6 +27,7 @@ func wireApproval(a store.Approval, now time.Time) (client.Approval, error) {
 	w := client.Approval{
 		ID: a.ID, Action: a.Action, Status: a.StatusAt(now), TenantID: a.TenantID, Version: a.Version,
 		RequestedBy: a.RequestedBy, RequestedAt: a.RequestedAt, ExpiresAt: a.ExpiresAt, DecidedBy: a.DecidedBy, DecidedAt: a.DecidedAt,
+		Reason: a.Reason, Outcome: a.Outcome,
 	}
 	if len(a.Call) > 0 {
 		w.Call = &client.PendingCall{}
@@ -77,18 +80,64 @@ func (s *server) getApproval(w http.ResponseWriter, r *request) error {
 // approve answers POST /approvals/{approval}/actions/approve with the answer of the
 // call that waited. The decision is durable before the call is made: of two at a
 // time one makes it, and after a stop in between nothing has happened, and nobody
-// can make it happen without asking again.
+// can make it happen without asking again. When the call is refused, nothing has
+// happened either, and the approval waits again.
 func (s *server) approve(w http.ResponseWriter, r *request) error {
-	a, err := s.decide(w, r, true)
+	if err := readBody(w, r, nil); err != nil {
+		return err
+	}
+	a, err := s.decide(w, r, store.ApprovalDecision{Approve: true})
 	if err != nil {
 		return err
 	}
-	return s.act(w, r, &a)
+	out := &captured{ResponseWriter: w, header: http.Header{}}
+	if err := s.act(out, r, &a); err != nil {
+		return err
+	}
+	answer := out.answer()
+	// The caller gets its answer whether or not the outcome could be kept: it is true.
+	noteError(w, s.end(r, a, answer))
+	return send(w, answer, false)
+}
+
+// end keeps what the call of an approval was answered with.
+func (s *server) end(r *request, a store.Approval, answer store.Answer) error {
+	approver, err := s.approver()
+	if err != nil {
+		return err
+	}
+	// A deletion goes on when whoever asked for it leaves.
+	left := r.Context().Err() != nil
+	o := store.Origin{Actor: r.caller.Actor, At: time.Now()}
+	out := store.ApprovalOutcome{At: store.Timestamp{Time: o.At}, By: o.Actor.ID, Detail: "it was carried out"}
+	again := false
+	switch {
+	case answer.Status == http.StatusAccepted:
+		out.Detail = "it goes on: " + answer.Header["Location"]
+	case answer.Status >= 400:
+		out.Code, out.Detail = refusalOf(answer)
+		again = !left && answer.Status != http.StatusInternalServerError
+	}
+	_, err = approver.EndApproval(context.WithoutCancel(r.Context()), a, out, again, o)
+	return err
+}
+
+// refusalOf returns what an answer says of why nothing was done.
+func refusalOf(a store.Answer) (store.Code, string) {
+	var body client.ErrorBody
+	if err := json.Unmarshal(a.Body, &body); err != nil || len(body.Errors) == 0 {
+		return store.Internal, "it was answered with " + strconv.Itoa(a.Status)
+	}
+	return body.Errors[0].Code, body.Errors[0].Detail
 }
 
 // reject answers POST /approvals/{approval}/actions/reject.
 func (s *server) reject(w http.ResponseWriter, r *request) error {
-	a, err := s.decide(w, r, false)
+	var in client.RejectRequest
+	if err := readBody(w, r, members{"reason": &in.Reason}); err != nil {
+		return err
+	}
+	a, err := s.decide(w, r, store.ApprovalDecision{Reason: in.Reason})
 	if err != nil {
 		return err
 	}
@@ -100,15 +149,12 @@ func (s *server) reject(w http.ResponseWriter, r *request) error {
 }
 
 // decide records a decision.
-func (s *server) decide(w http.ResponseWriter, r *request, approve bool) (store.Approval, error) {
+func (s *server) decide(w http.ResponseWriter, r *request, d store.ApprovalDecision) (store.Approval, error) {
 	approver, id, err := s.approvalID(r)
-	if err == nil {
-		err = readBody(w, r, nil)
-	}
 	if err != nil {
 		return store.Approval{}, err
 	}
-	a, err := approver.DecideApproval(r.Context(), id, approve, r.origin())
+	a, err := approver.DecideApproval(r.Context(), id, d, r.origin())
 	if err == nil {
 		noteTenant(w, a.TenantID)
 	}

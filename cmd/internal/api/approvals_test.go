@@ -175,14 +175,102 @@ func TestApprovals_OfAChangedTenantAreVoid(t *testing.T) {
 	if res.status != http.StatusConflict || !strings.Contains(res.body, "has version 3, not 2") {
 		t.Errorf("approved: %d %s", res.status, res.body)
 	}
+	got := by(t, r, "bob", "GET /api/v1/approvals/"+a.ID, "").json(t)
+	if outcome, _ := got["outcome"].(map[string]any); got["status"] != "expired" || got["call"] != nil || outcome["by"] != "bob" || outcome["code"] != "conflict" ||
+		!strings.Contains(outcome["detail"].(string), "has version 3, not 2") {
+		t.Errorf("afterwards it is %v", got)
+	}
 	r.wantTenant(t, "acme", store.StatusDisabled)
+}
+
+// A call that is refused for now waits on, with the reason; it is made once nothing
+// refuses it any more.
+func TestApprovals_WhatIsRefusedForNowWaitsOn(t *testing.T) {
+	for name, c := range map[string]struct {
+		close, open func(t *testing.T, r *rig)
+		status      int
+		code        store.Code
+	}{
+		"paused": {
+			func(t *testing.T, r *rig) { r.mustGates(t, store.PausePurging("freeze", time.Time{})) },
+			func(t *testing.T, r *rig) { r.mustGates(t, store.ResumePurging("over", 0)) }, http.StatusServiceUnavailable, store.Unavailable,
+		},
+		"held": {
+			func(t *testing.T, r *rig) { r.mustUpdate(t, "child", store.SetHold("legal", time.Time{})) },
+			func(t *testing.T, r *rig) { r.mustUpdate(t, "child", store.Release()) }, http.StatusConflict, store.Precondition,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := disabledRig(t)
+			r.mustCreate(t, store.Tenant{ID: "top"})
+			r.mustCreate(t, store.Tenant{ID: "child", ParentID: "top"})
+			r.disable(t, 0, "top")
+			a := pendingOf(t, by(t, r, "alice", "DELETE /api/v1/tenants/top?version=2", ""))
+			approve := "POST /api/v1/approvals/" + a.ID + "/actions/approve"
+			c.close(t, r)
+			for range 2 {
+				res := by(t, r, "bob", approve, "")
+				if res.status != c.status || res.problem(t).Code != c.code {
+					t.Fatalf("approved: %d %s", res.status, res.body)
+				}
+				got := by(t, r, "carol", "GET /api/v1/approvals/"+a.ID, "").json(t)
+				outcome, _ := got["outcome"].(map[string]any)
+				if got["status"] != "pending" || got["decidedBy"] != nil || got["call"] == nil || outcome["by"] != "bob" || outcome["code"] != string(c.code) ||
+					outcome["detail"] != res.problem(t).Detail {
+					t.Errorf("refused it is %v", got)
+				}
+			}
+			if res := by(t, r, "alice", approve, ""); res.status != http.StatusForbidden {
+				t.Errorf("approved by who asked: %d %s", res.status, res.body)
+			}
+			r.wantTenant(t, "top", store.StatusDisabled)
+			c.open(t, r)
+			if res := by(t, r, "carol", approve, ""); res.status != http.StatusNoContent {
+				t.Errorf("approved once nothing is in its way: %d %s", res.status, res.body)
+			}
+			r.wantTenant(t, "top", "")
+			got := by(t, r, "bob", "GET /api/v1/approvals/"+a.ID, "").json(t)
+			if outcome, _ := got["outcome"].(map[string]any); got["status"] != "approved" || got["decidedBy"] != "carol" || outcome["code"] != nil || outcome["detail"] != "it was carried out" {
+				t.Errorf("carried out it is %v", got)
+			}
+		})
+	}
+}
+
+// mustGates changes the gates.
+func (r *rig) mustGates(t *testing.T, c store.GateChange) {
+	t.Helper()
+	if _, err := r.store.ChangeGates(t.Context(), c, store.Origin{Actor: store.Actor{ID: "test"}, At: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// mustUpdate changes a tenant.
+func (r *rig) mustUpdate(t *testing.T, id string, c store.Change) {
+	t.Helper()
+	if _, err := r.store.Update(t.Context(), id, store.Update{Origin: store.Origin{Actor: store.Actor{ID: "test"}, At: time.Now()}, Change: c}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// mustCreate makes a tenant.
+func (r *rig) mustCreate(t *testing.T, tn store.Tenant) {
+	t.Helper()
+	if _, err := r.store.Create(t.Context(), tn, store.Origin{Actor: store.Actor{ID: "test"}, At: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestApprovals_ARejectedOneIsOver(t *testing.T) {
 	r := disabledRig(t)
 	a := pendingOf(t, by(t, r, "alice", "DELETE /api/v1/tenants/acme?version=2", ""))
 	path := "POST /api/v1/approvals/" + a.ID + "/actions/"
-	if res := by(t, r, "alice", path+"reject", ""); res.status != http.StatusOK || res.json(t)["status"] != "rejected" {
+	for _, body := range []string{`{"reason":1}`, `{"why":"x"}`, `{"reason":"` + strings.Repeat("x", 1025) + `"}`} {
+		if res := by(t, r, "alice", path+"reject", body); res.status != http.StatusBadRequest {
+			t.Errorf("rejected with %.20s: %d %s", body, res.status, res.body)
+		}
+	}
+	if res := by(t, r, "alice", path+"reject", `{"reason":"a typing error"}`); res.status != http.StatusOK || res.json(t)["status"] != "rejected" || res.json(t)["reason"] != "a typing error" {
 		t.Errorf("rejected: %d %s", res.status, res.body)
 	}
 	if res := by(t, r, "bob", path+"approve", ""); res.status != http.StatusConflict || !strings.Contains(res.body, `was rejected by`) {
@@ -196,6 +284,7 @@ func TestApprovals_BadPaths(t *testing.T) {
 	for what, want := range map[string]int{
 		"GET /api/v1/approvals/nobody":                  http.StatusNotFound,
 		"POST /api/v1/approvals/nobody/actions/approve": http.StatusNotFound,
+		"POST /api/v1/approvals/nobody/actions/reject":  http.StatusNotFound,
 		"GET /api/v1/approvals/a%20b":                   http.StatusBadRequest,
 		"POST /api/v1/approvals/-/actions/reject":       http.StatusBadRequest,
 		"PUT /api/v1/approvals/nobody":                  http.StatusMethodNotAllowed,
@@ -309,7 +398,7 @@ func TestApprovals_TheClientSaysThatNothingHasHappened(t *testing.T) {
 	if _, err := r.Approve(t.Context(), all[0].ID); store.CodeOf(err) != store.Gone {
 		t.Errorf("Approve of what is gone: %v", err)
 	}
-	if got, err := r.Reject(t.Context(), all[2].ID); err != nil || got.Status != store.ApprovalRejected || got.DecidedBy != "bob" {
+	if got, err := r.Reject(t.Context(), all[2].ID, client.RejectRequest{Reason: "not now"}); err != nil || got.Status != store.ApprovalRejected || got.DecidedBy != "bob" || got.Reason != "not now" {
 		t.Errorf("Reject: %+v, %v", got, err)
 	}
 }

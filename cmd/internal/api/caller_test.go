@@ -2,10 +2,12 @@ package api
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/tenantpurge/purger/purge"
 	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
@@ -79,6 +81,11 @@ func TestRoles_ATenantSeesItselfAndNothingOfOthers(t *testing.T) {
 	if res := raw(t, r, "GET /api/v1/tenants/mine", ""); res.status != http.StatusOK || !strings.Contains(res.body, `"id":"mine"`) {
 		t.Errorf("its own: status %d: %s", res.status, res.body)
 	}
+	for _, target := range []string{"/api/v1/tenants/me", "/api/v1/tenants/mine", "/api/2/tenants/mine"} {
+		if res := raw(t, r, "GET "+target, ""); res.status != http.StatusOK {
+			t.Errorf("%s: status %d: %s", target, res.status, res.body)
+		}
+	}
 	trace := "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	theirs := raw(t, r, "GET /api/v1/tenants/other", "", trace)
 	unknown := raw(t, r, "GET /api/v1/tenants/unknown", "", trace)
@@ -86,4 +93,62 @@ func TestRoles_ATenantSeesItselfAndNothingOfOthers(t *testing.T) {
 	if theirs.status != http.StatusForbidden || theirs.body != unknown.body || theirs.body != wrong.body || unknown.status != theirs.status {
 		t.Errorf("another tenant can be told from none:\n%d %s%d %s%d %s", theirs.status, theirs.body, unknown.status, unknown.body, wrong.status, wrong.body)
 	}
+}
+
+// TestRoles_ATenantIsNotToldOfItsOperators fills everything in that a record can say,
+// and asks as the tenant: what is told has names of its own alone.
+func TestRoles_ATenantIsNotToldOfItsOperators(t *testing.T) {
+	r := newRig(t, as(client.RoleTenant, "mine"), withSettings(t, func(s *purge.Settings) { s.ImmediateDelete = purge.DeleteAny })).inProcess(t)
+	o := store.Origin{Actor: store.Actor{ID: "secret-id", Name: "Secret Name", Email: "secret@example.com"}, At: time.Now()}
+	create := func(tenant store.Tenant, changes ...store.Change) {
+		t.Helper()
+		_, err := r.store.Create(t.Context(), tenant, o)
+		for _, c := range changes {
+			if err == nil {
+				_, err = r.store.Update(t.Context(), tenant.ID, store.Update{Origin: o, Change: c})
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	create(store.Tenant{ID: "secret-parent"})
+	create(store.Tenant{ID: "mine", ParentID: "secret-parent", Name: "Mine", Hostname: "mine.example.com"})
+	create(store.Tenant{ID: "secret-child", ParentID: "mine"}, store.SetHold("secret-reason", time.Time{}))
+	for _, c := range []store.Change{store.SetHold("secret-reason", time.Time{}), store.Deactivate(10, store.DefaultGrace(), nil)} {
+		if _, err := r.store.Update(t.Context(), "mine", store.Update{Origin: o, Change: c}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	told := []string{"id", "name", "hostname", "hostnames", "status", "enabled", "version", "createdAt", "updatedAt", "disabledAt",
+		"estimatedPurgeDate", "created", "lastUpdated", "statusLastUpdatedAt", "deletedAt", "links"}
+	look := func(status store.Status, targets ...string) {
+		t.Helper()
+		for _, target := range targets {
+			res := raw(t, r, "GET "+target, "")
+			if res.status != http.StatusOK || strings.Contains(res.body, "secret") || strings.Contains(res.body, "Secret") {
+				t.Errorf("%s: %d %s", target, res.status, res.body)
+				continue
+			}
+			members := res.json(t)
+			if members["id"] != "mine" || members["status"] != string(status) {
+				t.Errorf("%s: %s", target, res.body)
+			}
+			for name := range members {
+				if !slices.Contains(told, name) {
+					t.Errorf("%s tells %s: %s", target, name, res.body)
+				}
+			}
+		}
+	}
+	look(store.StatusDisabled, "/api/v1/tenants/me", "/api/v1/tenants/mine", "/api/2/tenants/mine", "/api/v1/tenants/mine?allow_deleted=true")
+	for _, id := range []string{"secret-child", "mine"} {
+		if _, err := r.store.Update(t.Context(), id, store.Update{Origin: o, Change: store.Release()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := r.engine.Delete(t.Context(), purge.Deletion{ID: "secret-parent", Actor: o.Actor}); err != nil {
+		t.Fatal(err)
+	}
+	look(store.StatusDeleted, "/api/v1/tenants/mine?allow_deleted=true", "/api/2/tenants/mine?allow_deleted=true")
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/tenantpurge/purger/purge"
@@ -68,6 +69,10 @@ func TestConfirmation_OfADeletion(t *testing.T) {
 		{"/api/v1/admin/tenants/acme", []string{x, wrong}, 400},
 		{"/api/v1/admin/tenants/acme", []string{x, right}, 200},
 		{"/api/v1/admin/tenants/acme", []string{"x-tenantid: ", right}, 400},
+		{"/api/v1/admin/tenants/acme", []string{"x-tenantid: other"}, 400},
+		{"/api/v1/admin/tenants/acme", []string{"x-tenantid: ACME"}, 400},
+		{"/api/v1/admin/tenants/acme", []string{"x-tenantid: other", right}, 400},
+		{"/api/v1/admin/tenants/acme?version=2", []string{"x-tenantid: other", right}, 400},
 		{"/api/v1/admin/tenants/acme?version=2", nil, 200},
 		{"/api/v1/admin/tenants/acme?version=2", []string{wrong}, 400},
 		{"/api/v1/admin/tenants/acme?version=1", []string{right}, 409},
@@ -81,6 +86,11 @@ func TestConfirmation_OfADeletion(t *testing.T) {
 		res := raw(t, r, "DELETE "+c.target, "", c.headers...)
 		if res.status != c.status {
 			t.Errorf("%s with %q: status %d, want %d: %s", c.target, c.headers, res.status, c.status, res.body)
+		}
+		if strings.Contains(strings.Join(c.headers, "\n"), "x-tenantid: other") {
+			if p := res.problem(t); p.Source == nil || p.Source.Parameter != "x-tenantid" {
+				t.Errorf("%s with %q: %s", c.target, c.headers, res.body)
+			}
 		}
 		if _, err := r.store.Tenant(t.Context(), "acme"); (store.CodeOf(err) == store.Gone) != (c.status < 300) {
 			t.Errorf("%s with %q: afterwards %v", c.target, c.headers, err)

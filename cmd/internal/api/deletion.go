@@ -19,6 +19,11 @@ func (s *server) deleteTenant(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
+	for _, id := range r.Header.Values(client.HeaderTenant) {
+		if id != r.id {
+			return parameterf("x-tenantid", "x-tenantid %s: the path is of tenant %q; want the same id in both", quote(id), r.id)
+		}
+	}
 	conf := confirmationOf(r)
 	if version == 0 && len(r.Header.Values(client.HeaderTenant)) == 0 {
 		conf = s.confirmed(r)

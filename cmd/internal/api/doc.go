@@ -18,7 +18,15 @@
 //
 // A refusal tells no more than its caller may know: who calls is asked before
 // everything else (401), then what the caller may do (403), and only then what is
-// there.
+// there. A stranger takes no place that a caller could have ([Limits]), and a tenant's
+// own caller is told of its tenant without the names and reasons of its operators.
+//
+// Every request of the API has one line in the log: at info, or at error for a
+// defect, with route, status, trace id and the ids of caller and tenant; never a
+// body, a query, a token or a path. Questions to the [Gate] are an exception, as
+// gateways ask one for each request of each user: they are lines at debug, at warn for
+// a failure, and all counted in purger_http_requests_total with the route /access. So
+// are scrapes and probes of the operations endpoints.
 //
 // # Guarantees kept here
 //

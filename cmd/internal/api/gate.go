@@ -151,10 +151,10 @@ func (g *Gate) ask(r *http.Request, policy GatePolicy) (store.Access, error) {
 		return store.Access{}, inParameter(err)
 	}
 	access, err := g.o.Keeper.Access(id)
-	if err != nil || host == "" || !access.Allowed {
+	if err != nil || host == "" || !policy.serves(access) {
 		return access, err
 	}
-	return g.byHost(host)
+	return g.byHost(host) // which is served, too, or worse
 }
 
 // byHost returns the answer for a value of [headerForwardedHost].

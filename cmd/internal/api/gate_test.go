@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tenantpurge/purger/purge"
 	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
 )
@@ -144,6 +145,28 @@ func TestGate_WhatIsNotOneHostNameIsRefusedWhateverThePolicy(t *testing.T) {
 	for _, host := range []string{"nowhere.example.com", "[::1]", "[::1]:80", "[fe80::1%eth0]", "127.0.0.1:80", "localhost"} {
 		if rec := askGate(t, g, "GET /access", "X-Forwarded-Host: "+host); rec.Code != http.StatusNoContent {
 			t.Errorf("%q: %d %s, want 204", host, rec.Code, rec.Body)
+		}
+	}
+}
+
+// An id that is not known says nothing about the host beside it.
+func TestGate_AnIDThatIsNotKnownIsNoWayAroundTheHost(t *testing.T) {
+	g, r := gateOf(t, GatePolicy{Anonymous: AnonymousLoopback, AllowUnknown: true})
+	r.create(t, client.NewTenant{ID: "gone", Hostname: "gone.example.com"})
+	r.deactivate(t, "gone")
+	if _, err := r.engine.Delete(t.Context(), purge.Deletion{ID: "gone", Actor: store.Actor{ID: "x"}}); err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[string]int{
+		"child.example.com": http.StatusUnauthorized, "gone.example.com": http.StatusUnauthorized, "GONE.example.com.:443": http.StatusUnauthorized,
+		"root.example.com": http.StatusNoContent, "nowhere.example.com": http.StatusNoContent,
+		"root.example.com, child.example.com": http.StatusBadRequest, "child.example.com..": http.StatusBadRequest,
+	} {
+		for _, headers := range [][]string{{"X-Tenant-Id: nobody"}, {"X-Tenant-Id: root"}, nil} {
+			rec := askGate(t, g, "GET /access", append(headers, "X-Forwarded-Host: "+host)...)
+			if rec.Code != want || want == http.StatusUnauthorized && !strings.Contains(rec.Body.String(), "TENANT_DEACTIVATED") {
+				t.Errorf("%q and %q: %d %s; want %d", headers, host, rec.Code, rec.Body, want)
+			}
 		}
 	}
 }

@@ -7,13 +7,19 @@ import (
 	"github.com/tenantpurge/purger/store"
 )
 
-// pause answers POST /pause.
+// pause answers POST /pause. With api.approvals.resume: 1 another pause replaces the one
+// in force, whenever it ends; with 2 it must not end earlier, which would be a resume by
+// one person.
 func (s *server) pause(w http.ResponseWriter, r *request) error {
 	var in client.PauseRequest
 	if err := readBody(w, r, members{"reason": &in.Reason, "until": &in.Until}); err != nil {
 		return err
 	}
-	return s.changeGates(w, r, store.PausePurging(in.Reason, in.Until.Time))
+	c := store.PausePurging(in.Reason, in.Until.Time)
+	if s.approvals().takes(store.ApproveResume) >= 2 {
+		c = store.ProlongPause(in.Reason, in.Until.Time)
+	}
+	return s.changeGates(w, r, c)
 }
 
 // resume answers POST /resume.

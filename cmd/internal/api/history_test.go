@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 	"testing"
@@ -159,33 +160,60 @@ func (h *history) add(client int, a act, call int64, t heard) {
 }
 
 // tighten narrows the times between which calls may have taken effect, so that the
-// checker finds the order at once, if there is one: versions only grow, so what has
-// seen or made a version did so after the call of everything that has seen or made a
-// lower one.
+// checker finds the order at once, if there is one, instead of trying all subsets of
+// what commutes. Versions only grow: what has seen or made a version did so after the
+// call of everything that has seen or made a lower one, and before the return of
+// everything that has seen or made a higher one.
 func tighten(part []porcupine.Operation) {
-	var claimed int64 // the version that a claim has made
+	// The versions that a claim has found and made, and that of the tombstone.
+	var last, claimed, deleted int64
 	for _, o := range part {
-		if o.Input.(act).verb == verbClaim {
-			claimed = o.Output.(heard).version
+		switch a, t := o.Input.(act), o.Output.(heard); {
+		case a.verb == verbClaim && t.status == store.StatusDeleted:
+			last, claimed, deleted = t.version-2, t.version, t.version
+		case a.verb == verbClaim:
+			last, claimed = t.version-1, t.version
+		case a.verb == verbFinish:
+			deleted = t.version
 		}
 	}
 	byVersion := map[int64][]*porcupine.Operation{}
+	var active []*porcupine.Operation // have seen an active tenant, of whatever version
 	for i := range part {
 		a, t := part[i].Input.(act), part[i].Output.(heard)
 		version := t.version
-		if a.verb == verbErase || version == 0 && (t.code == store.Conflict || t.code == store.Precondition && a.verb != verbDelete) {
+		switch {
+		case t.code == store.Gone || a.verb == verbDelete && t.code == "":
+			version = deleted
+		case a.verb == verbDelete && t.code == store.Precondition:
+			active = append(active, &part[i])
+		case a.verb == verbErase || version == 0 && (t.code == store.Conflict || t.code == store.Precondition):
 			version = claimed // it has seen a purge under way
 		}
 		if version > 0 {
 			byVersion[version] = append(byVersion[version], &part[i])
 		}
 	}
+	versions := slices.Sorted(maps.Keys(byVersion))
 	var latest int64
-	for _, version := range slices.Sorted(maps.Keys(byVersion)) {
+	for _, version := range versions {
 		lower := latest
 		for _, o := range byVersion[version] {
 			o.Call = min(max(o.Call, lower+1), o.Return)
 			latest = max(latest, o.Call)
+		}
+	}
+	var earliest int64 = math.MaxInt64
+	for _, version := range slices.Backward(versions) {
+		upper := earliest
+		for _, o := range byVersion[version] {
+			o.Return = max(min(o.Return, upper), o.Call)
+			earliest = min(earliest, o.Return)
+		}
+		if last > 0 && version >= last { // from then on it was never active again
+			for _, o := range active {
+				o.Return = max(min(o.Return, earliest), o.Call)
+			}
 		}
 	}
 }
@@ -276,8 +304,36 @@ func TestHistory_TheModelTellsABrokenRule(t *testing.T) {
 		for i, s := range c.steps {
 			h.list = append(h.list, porcupine.Operation{Input: s.act, Call: int64(2 * i), Output: s.heard, Return: int64(2*i + 1)})
 		}
-		if got := porcupine.CheckOperationsTimeout(lifeModel(), h.list, time.Minute); got != c.want {
-			t.Errorf("%s: the history is %s, want %s", c.rule, got, c.want)
+		for _, tight := range []bool{false, true} {
+			if tight {
+				tighten(h.list)
+			}
+			if got := porcupine.CheckOperationsTimeout(lifeModel(), h.list, time.Minute); got != c.want {
+				t.Errorf("%s: the history, tightened: %t, is %s, want %s", c.rule, tight, got, c.want)
+			}
+		}
+	}
+}
+
+// TestHistory_IsJudgedInTime gives the checker a history in which a deletion that was
+// refused has its place before everything that the checker tries first, beside many
+// calls that may come in any order; and one in which it has none.
+func TestHistory_IsJudgedInTime(t *testing.T) {
+	for seen, want := range map[int64]porcupine.CheckResult{0: porcupine.Ok, 16: porcupine.Illegal} {
+		operation := func(a act, call int64, answer heard, end int64) porcupine.Operation {
+			return porcupine.Operation{Input: a, Call: call, Output: answer, Return: end}
+		}
+		list := []porcupine.Operation{
+			operation(act{verb: verbDeactivate}, 0, heard{version: 2}, 20),
+			operation(act{verb: verbDelete}, 5+seen, heard{code: store.Precondition}, 200),
+			operation(act{verb: verbClaim}, 6, heard{"", store.StatusDeleted, 4}, 25),
+		}
+		for i := range int64(60) {
+			list = append(list, operation(act{verb: verbGet}, 7+i, heard{code: store.Gone}, 201+i))
+		}
+		tighten(list)
+		if got := porcupine.CheckOperationsTimeout(lifeModel(), list, time.Minute); got != want {
+			t.Errorf("a deletion that began at %d: the history is %s, want %s", 5+seen, got, want)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -71,6 +72,9 @@ func (c *keyedCall) answer(w http.ResponseWriter, r *request, e endpoint) error 
 	case err != nil:
 		return err
 	case before != nil:
+		if before.Forgotten {
+			return c.sendForgotten(w, *before)
+		}
 		return send(w, *before, true)
 	}
 	// A context of its own, for the call and for what is written of it.
@@ -89,15 +93,30 @@ func (c *keyedCall) answer(w http.ResponseWriter, r *request, e endpoint) error 
 	ended = true
 	a := out.answer()
 	// The caller gets its answer whether or not it could be kept: it is true.
-	noteError(w, c.keep(ctx, r, a))
+	noteError(w, c.keep(ctx, w, r, a))
 	return send(w, a, false)
 }
 
-// keep keeps an answer, unless it says to come back.
-func (c *keyedCall) keep(ctx context.Context, r *request, a store.Answer) error {
+// sendForgotten repeats an answer about a tenant that was purged since.
+func (c *keyedCall) sendForgotten(w http.ResponseWriter, a store.Answer) error {
+	var err error
+	if a.Body, err = encoded(client.Forgotten{
+		ID: a.TenantID, Status: store.StatusDeleted, Message: "the tenant was purged since, and what this call was answered with went with it",
+	}); err != nil {
+		return err
+	}
+	return send(w, a, true)
+}
+
+// keep keeps the answer of a call that was carried out. The key of one that was
+// refused is free: nothing has happened, and the next one may be right.
+func (c *keyedCall) keep(ctx context.Context, w http.ResponseWriter, r *request, a store.Answer) error {
 	now := time.Now()
-	if a.Status >= 500 || a.Status == http.StatusTooManyRequests || a.Status == http.StatusRequestTimeout {
+	if a.Status < 200 || a.Status >= 300 {
 		return c.kept.DropReplay(ctx, c.attempt, now)
+	}
+	if err := aboutTenant(&a, recorderOf(w).tenant); err != nil {
+		return err
 	}
 	if a.Size() > store.MaxAnswer {
 		// The call must not be made again: whoever repeats it is told why.
@@ -110,6 +129,26 @@ func (c *keyedCall) keep(ctx context.Context, r *request, a store.Answer) error 
 		a = large.answer()
 	}
 	return c.kept.KeepReplay(ctx, c.attempt, a, now)
+}
+
+// aboutTenant says whom an answer that is kept tells of, so that it is forgotten
+// with that tenant. tenant is whom the request was about. That of a deletion, which
+// would be kept after it, loses the one thing that it tells, the name.
+func aboutTenant(a *store.Answer, tenant string) error {
+	var d client.Deletion
+	if json.Unmarshal(a.Body, &d) == nil && d.Success && d.Data.Status == store.StatusDeleted {
+		d.Data.Name = ""
+		body, err := encoded(d)
+		a.Body = body
+		return err
+	}
+	var about struct {
+		ID string `json:"id"`
+	}
+	if a.TenantID = tenant; tenant == "" && json.Unmarshal(a.Body, &about) == nil { // a tenant that was made
+		a.TenantID = about.ID
+	}
+	return nil
 }
 
 // idempotencyKey returns the key of a request, "" for none.
@@ -139,6 +178,7 @@ func attemptOf(r *request, key string, body []byte) store.Attempt {
 		sent = append(sent, name)
 	}
 	return store.Attempt{
+		Owner:  digest(r.caller.Actor.ID),
 		Key:    digest(r.caller.Actor.ID, r.Method, r.URL.Path, key),
 		Digest: digest(sent...), At: time.Now(),
 	}

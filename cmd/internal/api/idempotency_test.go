@@ -1,8 +1,11 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -34,11 +37,11 @@ func TestIdempotency_TheSameCallIsAnsweredTheSameAndMadeOnce(t *testing.T) {
 			status     int
 		}{
 			{"POST /api/v1/tenants", `{"id":"acme","name":"Acme"}`, http.StatusCreated},
-			{"POST /api/v1/tenants", `{"id":"acme"}`, http.StatusConflict},
 			{"POST /api/v1/tenants/acme/actions/deactivate", `{"purgeAfterDays":15}`, http.StatusOK},
-			{"POST /api/v1/tenants/acme/actions/deactivate", `{"purgeAfterDays":0}`, http.StatusBadRequest},
-			{"POST /api/v1/tenants/nobody/actions/reactivate", "", http.StatusNotFound},
-			{"DELETE /api/v1/tenants/acme?version=2", "", http.StatusNoContent},
+			{"POST /api/v1/tenants", `{"id":"globex"}`, http.StatusCreated},
+			{"POST /api/v1/tenants/globex/actions/deactivate", "", http.StatusOK},
+			{"DELETE /api/v1/tenants/globex/hold", "", http.StatusOK},
+			{"POST /api/v1/purges", "", http.StatusAccepted},
 		}
 		first := make([]answered, len(calls))
 		for i, c := range calls {
@@ -341,6 +344,121 @@ func TestIdempotency_OfACallThatWaitsForASecondPersonIsThatAnswer(t *testing.T) 
 	if done.status != http.StatusNoContent {
 		t.Fatalf("approve: %d %s", done.status, done.body)
 	}
-	same(t, first, del())
+	// The tenant is gone, and what was kept of it.
+	again := del()
+	if again.status != http.StatusAccepted || again.header.Get("Location") != first.header.Get("Location") || again.header.Get(client.HeaderReplayed) != "true" ||
+		again.json(t)["status"] != "deleted" || again.json(t)["id"] != "acme" {
+		t.Errorf("asked for again: %d %v %s", again.status, again.header, again.body)
+	}
 	same(t, done, approve())
+}
+
+// A call that was refused has changed nothing, so that the next one with its key may
+// be another one, and be right.
+func TestIdempotency_ARefusedCallLeavesItsKeyFree(t *testing.T) {
+	both(t, func(t *testing.T, r *rig) {
+		r.create(t, client.NewTenant{ID: "acme", Hostname: "acme.example.com"})
+		call := func(what, body string, want int, headers ...string) {
+			t.Helper()
+			res := by(t, r, "alice", what, body, append(headers, key("k"))...)
+			if res.status != want || res.header.Get(client.HeaderReplayed) != "" {
+				t.Errorf("%s %s: %d %v %s; want %d", what, body, res.status, res.header, res.body, want)
+			}
+		}
+		deactivate := "POST /api/v1/tenants/acme/actions/deactivate"
+		call(deactivate, `{"purgeAfterDays":15}`, http.StatusBadRequest) // no host name
+		call(deactivate, `{"purgeAfterDays":1}`, http.StatusBadRequest, "X-Confirm-Hostname: acme.example.com")
+		call(deactivate, `{"purgeAfterDays":15}`, http.StatusOK, "X-Confirm-Hostname: acme.example.com")
+		retry := "POST /api/v1/tenants/late/actions/reactivate"
+		call(retry, "", http.StatusNotFound)
+		r.create(t, client.NewTenant{ID: "late"})
+		call(retry, "", http.StatusOK)
+		call("DELETE /api/v1/tenants/acme?version=1", "", http.StatusConflict)
+		call("DELETE /api/v1/tenants/acme?version=2", "", http.StatusNoContent)
+	}, byName)
+}
+
+// Whoever uses up a share leaves that of others.
+func TestIdempotency_OneCallerUsesUpAShare(t *testing.T) {
+	a, b, c := Caller{Actor: store.Actor{ID: "a"}}, Caller{Actor: store.Actor{ID: "a", Name: "A"}}, Caller{Actor: store.Actor{ID: "c"}}
+	req, err := http.NewRequest(http.MethodPost, "http://purger/api/v1/tenants", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	owner := func(c Caller) [32]byte { return attemptOf(&request{Request: req, caller: c}, "k", nil).Owner }
+	if owner(a) != owner(b) || owner(a) == owner(c) || owner(a) == [32]byte{} {
+		t.Errorf("owners %x, %x, %x", owner(a), owner(b), owner(c))
+	}
+}
+
+func TestIdempotency_AnAnswerIsForgottenWithItsTenant_G13(t *testing.T) {
+	dir := t.TempDir()
+	st, err := boltstore.Open(t.Context(), boltstore.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine, err := purge.New(purge.Options{Store: st, Settings: purge.DefaultSettings()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, byName, func(o *Options) { o.Store, o.Engine = st, engine })
+	r.transport = InProcess(r.watched(t))
+	const name = "Secretname Incorporated"
+	calls := []struct {
+		what, body, again string
+		status            int
+	}{
+		{"POST /api/v1/tenants", `{"id":"acme","name":"` + name + `","hostname":"secret.acme.example.com"}`, "acme", http.StatusCreated},
+		{"POST /api/v1/tenants", `{"id":"child","parentId":"acme","name":"` + name + ` II"}`, "child", http.StatusCreated},
+		{"POST /api/v1/tenants", `{"name":"` + name + ` III","parentId":"acme"}`, "", http.StatusCreated},
+		{"POST /api/v1/tenants/acme/hold", `{"reason":"r"}`, "acme", http.StatusOK},
+		{"DELETE /api/v1/tenants/acme/hold", "", "acme", http.StatusOK},
+		{"POST /api/v1/tenants/acme/actions/deactivate", "", "acme", http.StatusOK},
+		{"DELETE /api/v1/admin/tenants/acme", "", "", http.StatusOK},
+	}
+	first := make([]answered, len(calls))
+	call := func(i int) answered {
+		return by(t, r, "alice", calls[i].what, calls[i].body, key("k"+string(rune('a'+i))), "X-Confirm-Hostname: secret.acme.example.com")
+	}
+	for i, c := range calls {
+		if first[i] = call(i); first[i].status != c.status {
+			t.Fatalf("%s: %d %s", c.what, first[i].status, first[i].body)
+		}
+	}
+	if !strings.Contains(first[6].body, name) {
+		t.Errorf("the deletion tells no name: %s", first[6].body)
+	}
+	if _, err := st.Compact(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.ReadFile(filepath.Join(dir, boltstore.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, trace := range []string{"Secretname", "secret.acme"} {
+		if bytes.Contains(file, []byte(trace)) {
+			t.Errorf("%q is in the file after purge and compaction", trace)
+		}
+	}
+	for i, c := range calls {
+		res := call(i)
+		if res.status != c.status || res.header.Get(client.HeaderReplayed) != "true" || res.header.Get("Location") != first[i].header.Get("Location") {
+			t.Errorf("%s again: %d %v %s", c.what, res.status, res.header, res.body)
+		}
+		switch {
+		case i == len(calls)-1: // all but the name
+			if want := strings.Replace(first[i].body, name, "", 1); strings.TrimSpace(res.body) != strings.TrimSpace(want) {
+				t.Errorf("%s again: %s", c.what, res.body)
+			}
+		case res.json(t)["status"] != "deleted" || !strings.Contains(res.body, "was purged since") || c.again != "" && res.json(t)["id"] != c.again:
+			t.Errorf("%s again: %s", c.what, res.body)
+		}
+	}
+	r.transport.(*Local).Close()
+	if err := st.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := st.Close(); err != nil {
+		t.Error(err)
+	}
 }

@@ -53,7 +53,8 @@ func (s *server) importFile(w http.ResponseWriter, r *request) error {
 	}
 	sum, err := ndjson.Import(ctx, ndjson.ImportOptions{
 		Store: to, Input: &patientReader{r: r.Body, ctl: http.NewResponseController(w)}, TempDir: s.TempDir,
-		Actor: r.caller.Actor, Grace: s.Engine.Settings().Grace, DryRun: dryRun, OnConflict: onConflict, Supersede: supersede,
+		Actor: r.caller.Actor, Grace: s.Engine.Settings().Grace, CheckID: checkNewID,
+		DryRun: dryRun, OnConflict: onConflict, Supersede: supersede,
 		// An event that cannot be sent ends ctx and so the import.
 		Progress: func(p ndjson.Progress) { _ = events.send(client.ImportEvent{Progress: &p}) },
 	})

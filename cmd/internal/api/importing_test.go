@@ -108,6 +108,49 @@ func TestImport_ConflictsByOption(t *testing.T) {
 	})
 }
 
+func TestImport_RefusesTheIDThatStandsForTheCallersTenant(t *testing.T) {
+	both(t, func(t *testing.T, r *rig) {
+		for _, o := range []client.ImportOptions{{DryRun: true}, {}, {OnConflict: ndjson.OnConflictKeep}} {
+			_, err := r.Import(t.Context(), strings.NewReader(lines+`{"type":"tenant","id":"me","status":"active"}`), o, nil)
+			var refused *client.ImportError
+			if !errors.As(err, &refused) || refused.Total != 1 {
+				t.Fatalf("%+v: error %#v", o, err)
+			}
+			_, create := r.Create(t.Context(), client.NewTenant{ID: "me"})
+			want := client.LineProblem{Line: 6, ID: "me", Field: "id", Code: store.Invalid, Message: `id "me": it stands for the tenant of the caller; want another one`}
+			if got := refused.Problems[0]; got != want || create == nil || !strings.HasSuffix(create.Error(), want.Message) {
+				t.Errorf("%+v: problem %+v, want %+v, as for POST: %v", o, got, want, create)
+			}
+		}
+		for _, id := range []string{"me", "acme"} {
+			if _, err := r.store.Tenant(t.Context(), id); store.CodeOf(err) != store.NotFound {
+				t.Errorf("a refused import wrote %s: %v", id, err)
+			}
+		}
+	})
+}
+
+func TestImport_TellsTheFirst100ConflictsAndTheirNumber(t *testing.T) {
+	r := newRig(t).inProcess(t)
+	input := func(name string) io.Reader {
+		var b strings.Builder
+		for n := range 130 {
+			fmt.Fprintf(&b, `{"type":"tenant","id":"t-%d","name":%q,"status":"active"}`+"\n", n, name)
+		}
+		return strings.NewReader(b.String())
+	}
+	if _, err := r.Import(t.Context(), input("One"), client.ImportOptions{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	sum, err := r.Import(t.Context(), input("Another"), client.ImportOptions{OnConflict: ndjson.OnConflictKeep}, nil)
+	if err != nil || sum.Tenants.Conflict != 130 || len(sum.Conflicts) != 100 {
+		t.Fatalf("%d conflicts are told: %+v, %v", len(sum.Conflicts), sum.Tenants, err)
+	}
+	if c := sum.Conflicts[0]; c.Line != 1 || c.ID != "t-0" || !strings.Contains(c.Message, "name") {
+		t.Errorf("the first conflict: %+v", c)
+	}
+}
+
 func TestImport_ContentTypeIsAsked(t *testing.T) {
 	r := newRig(t).onSocket(t)
 	res := raw(t, r, "POST /api/v1/import", lines) // as JSON

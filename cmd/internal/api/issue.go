@@ -29,9 +29,19 @@ func (s *server) issueToken(w http.ResponseWriter, r *request) error {
 	if s.Tokens == nil {
 		return store.Errorf(store.Forbidden, "tokens are made by a daemon, for callers on its Unix socket")
 	}
+	// The body took its time, and the roles may have changed meanwhile: then either the
+	// caller is asked in vain, or the key is not in force any more.
+	key := s.Tokens.key.Load()
+	caller, err := s.Authenticate(r.Request)
+	if err != nil {
+		return err
+	}
+	if !caller.Role.AtLeast(client.RoleSuperAdmin) {
+		return store.Errorf(store.Forbidden, "%s has %s by now; want %s", quote(caller.Actor.ID), caller.roleText(), client.RoleSuperAdmin)
+	}
 	now := time.Now()
 	life := time.Duration(in.Seconds) * time.Second
-	raw, err := s.Tokens.issue(r.caller.Actor, in.Role, now, life)
+	raw, err := key.issue(caller.Actor, in.Role, now, life)
 	if err != nil {
 		return err
 	}

@@ -69,12 +69,11 @@ func algorithmsOf(key any) ([]jose.SignatureAlgorithm, error) {
 // keySet holds the public keys of an issuer.
 type keySet []jose.JSONWebKey
 
-// verify returns the payload of a token that one of the keys has signed. A token
-// that names its key is verified by that key alone, and one that names none only
-// if there is no choice.
+// verify returns the payload of a token that one of the keys has signed: one of the
+// name that the token gives its key, or any, if it gives none.
 func (set keySet) verify(token *jose.JSONWebSignature) ([]byte, error) {
 	header := token.Signatures[0].Header
-	var fit []jose.JSONWebKey
+	fits := false
 	for _, k := range set {
 		algs, err := algorithmsOf(k.Key)
 		if err != nil || !slices.Contains(algs, jose.SignatureAlgorithm(header.Algorithm)) {
@@ -83,18 +82,18 @@ func (set keySet) verify(token *jose.JSONWebSignature) ([]byte, error) {
 		if k.Algorithm != "" && k.Algorithm != header.Algorithm || k.Use != "" && k.Use != "sig" {
 			continue
 		}
-		if header.KeyID == "" || header.KeyID == k.KeyID {
-			fit = append(fit, k)
+		if header.KeyID != "" && header.KeyID != k.KeyID {
+			continue
+		}
+		fits = true
+		if payload, err := token.Verify(k.Key); err == nil {
+			return payload, nil
 		}
 	}
-	if len(fit) != 1 {
-		return nil, fmt.Errorf("%d keys fit a token with kid %s and alg %q; want one", len(fit), quote(header.KeyID), header.Algorithm)
+	if !fits {
+		return nil, fmt.Errorf("no key fits a token with kid %s and alg %q", quote(header.KeyID), header.Algorithm)
 	}
-	payload, err := token.Verify(fit[0].Key)
-	if err != nil {
-		return nil, errors.New("the signature is wrong")
-	}
-	return payload, nil
+	return nil, errors.New("the signature is wrong")
 }
 
 // has reports whether a key has the id.

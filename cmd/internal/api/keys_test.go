@@ -43,6 +43,35 @@ func TestReadKeys_PEMVerifiesWhateverTheKeyIsCalled(t *testing.T) {
 	}
 }
 
+// TestReadKeys_KeysWithoutIDsAreAllTried is about files as they are while an issuer
+// changes its key: with two of a kind, and no names for them.
+func TestReadKeys_KeysWithoutIDsAreAllTried(t *testing.T) {
+	first, second, other := newSigning(t, jose.RS256, ""), newSigning(t, jose.RS256, ""), newSigning(t, jose.RS256, "")
+	var blocks []byte
+	for _, s := range []signing{first, second} {
+		der, err := x509.MarshalPKIXPublicKey(s.private.Public())
+		if err != nil {
+			t.Fatal(err)
+		}
+		blocks = append(blocks, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})...)
+	}
+	path := filepath.Join(t.TempDir(), "two.pem")
+	if err := os.WriteFile(path, blocks, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, path := range map[string]string{"PEM": path, "JWKS": writeKeys(t, first.jwk(), second.jwk())} {
+		tokens := newTokens(t, path)
+		for i, s := range []signing{first, second} {
+			if _, err := authenticate(t, tokens, "Bearer "+s.token(t, claimsOf(nil))); err != nil {
+				t.Errorf("%s: key %d: %v", name, i+1, err)
+			}
+		}
+		if _, err := authenticate(t, tokens, "Bearer "+other.token(t, claimsOf(nil))); store.CodeOf(err) != store.Unauthenticated || !strings.Contains(err.Error(), "signature is wrong") {
+			t.Errorf("%s: a third key: %v", name, err)
+		}
+	}
+}
+
 func TestReadKeys_RefusesWhatIsNotAPublicKeyOrTooWeak(t *testing.T) {
 	weak, err := rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // that it is refused is the point
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -15,7 +14,9 @@ import (
 
 // Limits protect the API from its callers. The zero value has none.
 type Limits struct {
-	Concurrency int // requests at a time
+	// Concurrency is how many requests are carried out at a time. One caller has at
+	// most half of these places, rounded up, so that no one locks out all others.
+	Concurrency int
 	PerSubject  int // requests a second of one caller
 	Burst       int // what one caller may ask for at once; at least 1 with PerSubject
 }
@@ -27,30 +28,72 @@ const busyRetry = time.Second
 // have not called for long enough to start anew anyway.
 const maxSubjects = 4096
 
-// turnstile lets requests in as far as the limits allow. It is safe for concurrent
-// use.
+// turnstile lets requests in as far as the limits allow, of callers that are known:
+// a stranger is refused without a place. It is safe for concurrent use.
 type turnstile struct {
 	limits func() Limits // those in force; nil: none
-	inside atomic.Int64
 
 	mu       sync.Mutex
 	subjects map[string]*rate.Limiter
+	inside   int            // places taken
+	open     map[string]int // by caller: requests of which the answer is not read to its end
 }
 
-// enter takes a place, to be given back with leave, or refuses with a status of its
-// own.
-func (t *turnstile) enter(w http.ResponseWriter) error {
-	most := t.now().Concurrency
-	if n := t.inside.Add(1); most > 0 && n > int64(most) {
-		t.inside.Add(-1)
+// visit is a request that was let in. Its place is given back when its answer
+// begins, since a slow reader keeps nothing busy; until the answer has ended, it
+// counts against its caller alone.
+type visit struct {
+	t       *turnstile
+	subject string
+	left    bool // guarded by t.mu
+}
+
+// enter takes a place for a caller, or refuses. The visit has to be ended.
+func (t *turnstile) enter(w http.ResponseWriter, subject string) (*visit, error) {
+	places := t.now().Concurrency
+	own := (places + 1) / 2
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case places > 0 && t.open[subject] >= own:
 		retryAfter(w, busyRetry)
-		return store.Errorf(store.Unavailable, "%d requests are being answered; try again in a moment", most)
+		return nil, store.Errorf(store.Exhausted, "%d requests of %s are being answered; try again in a moment", own, quote(subject))
+	case places > 0 && t.inside >= places:
+		retryAfter(w, busyRetry)
+		return nil, store.Errorf(store.Unavailable, "%d requests are being answered; try again in a moment", places)
 	}
-	return nil
+	if t.open == nil {
+		t.open = map[string]int{}
+	}
+	t.inside++
+	t.open[subject]++
+	return &visit{t: t, subject: subject}, nil
 }
 
-// leave gives a place back.
-func (t *turnstile) leave() { t.inside.Add(-1) }
+// leave gives the place back. Further calls do nothing.
+func (v *visit) leave() {
+	v.t.mu.Lock()
+	defer v.t.mu.Unlock()
+	v.leaveLocked()
+}
+
+// leaveLocked is leave for a caller that holds t.mu.
+func (v *visit) leaveLocked() {
+	if !v.left {
+		v.left = true
+		v.t.inside--
+	}
+}
+
+// end gives everything back. It is called once.
+func (v *visit) end() {
+	v.t.mu.Lock()
+	defer v.t.mu.Unlock()
+	v.leaveLocked()
+	if v.t.open[v.subject]--; v.t.open[v.subject] == 0 {
+		delete(v.t.open, v.subject)
+	}
+}
 
 // admit counts a request of a caller, or refuses it.
 func (t *turnstile) admit(w http.ResponseWriter, subject string, now time.Time) error {

@@ -1,10 +1,13 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -74,46 +77,136 @@ func TestLimits_CallersAreForgottenOnceItMakesNoDifference(t *testing.T) {
 	})
 }
 
-func TestLimits_MoreRequestsThanPlacesAreToldToComeBack(t *testing.T) {
-	arrived, leave := make(chan struct{}), make(chan struct{})
-	r := newRig(t, func(o *Options) {
-		o.Limits = func() Limits { return Limits{Concurrency: 2} }
-		o.Authenticate = func(*http.Request) (Caller, error) {
-			arrived <- struct{}{}
-			<-leave
-			return Caller{Actor: store.Actor{ID: "jane"}, Role: client.RoleViewer}, nil
-		}
+// waiting is an engine whose plans wait.
+type waiting struct {
+	Engine
+	arrived, leave chan struct{}
+}
+
+func (e *waiting) Plan(ctx context.Context) (client.Report, error) {
+	e.arrived <- struct{}{}
+	<-e.leave
+	return e.Engine.Plan(ctx)
+}
+
+func TestLimits_OneCallerHasHalfOfThePlacesAndAllOfThemTheWhole(t *testing.T) {
+	engine := &waiting{arrived: make(chan struct{}), leave: make(chan struct{})}
+	r := newRig(t, byName, func(o *Options) {
+		o.Limits = func() Limits { return Limits{Concurrency: 3} }
+		engine.Engine, o.Engine = o.Engine, engine
 	}).inProcess(t)
-	statuses := make(chan int, 2)
-	for range 2 {
+	plan := func(who string) (answered, error) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://purger/api/v1/plan", nil)
+		if err != nil {
+			return answered{}, err
+		}
+		req.Header.Set("Test-Caller", who)
+		res, err := r.transport.RoundTrip(req)
+		if err != nil {
+			return answered{}, err
+		}
+		defer res.Body.Close()
+		b, err := io.ReadAll(res.Body)
+		return answered{res.StatusCode, res.Header, string(b)}, err
+	}
+	statuses := make(chan int, 3)
+	begin := func(who string) {
 		go func() {
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://purger/api/v1/status", nil)
+			res, err := plan(who)
 			if err != nil {
 				t.Error(err)
 			}
-			res, err := r.transport.RoundTrip(req)
-			if err != nil {
-				t.Error(err)
-				statuses <- 0
-				return
-			}
-			_, _ = io.Copy(io.Discard, res.Body)
-			res.Body.Close()
-			statuses <- res.StatusCode
+			statuses <- res.status
 		}()
-		<-arrived
+		<-engine.arrived
 	}
-	if res := raw(t, r, "GET /api/v1/status", ""); res.status != http.StatusServiceUnavailable || res.header.Get("Retry-After") != "1" {
-		t.Errorf("the third: %d %s", res.status, res.body)
+	begin("jane")
+	begin("jane")
+	if res := by(t, r, "jane", "GET /api/v1/status", ""); res.status != http.StatusTooManyRequests || res.header.Get("Retry-After") != "1" || res.problem(t).Code != store.Exhausted {
+		t.Errorf("more than half for one: %d %s", res.status, res.body)
 	}
-	close(leave)
-	for range 2 {
+	if res := by(t, r, "joe", "GET /api/v1/status", ""); res.status != http.StatusOK {
+		t.Errorf("the place of another: %d %s", res.status, res.body)
+	}
+	begin("joe")
+	if res := by(t, r, "jack", "GET /api/v1/status", ""); res.status != http.StatusServiceUnavailable || res.header.Get("Retry-After") != "1" {
+		t.Errorf("more than there are: %d %s", res.status, res.body)
+	}
+	close(engine.leave)
+	for range 3 {
 		if s := <-statuses; s != http.StatusOK {
 			t.Errorf("one that was inside: %d", s)
 		}
 	}
-	go func() { <-arrived }()
-	if res := raw(t, r, "GET /api/v1/status", ""); res.status != http.StatusOK {
+	if res := by(t, r, "jack", "GET /api/v1/status", ""); res.status != http.StatusOK {
 		t.Errorf("after they left: %d %s", res.status, res.body)
 	}
+}
+
+// TestLimits_StrangersTakeNoPlaces opens as many connections as there are places, and
+// more, in all the ways that want no token.
+func TestLimits_StrangersTakeNoPlaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(o *Options) {
+			o.Limits = func() Limits { return Limits{Concurrency: 2} }
+			o.Authenticate = func(r *http.Request) (Caller, error) {
+				switch r.Header.Get("Authorization") {
+				case "":
+					return Caller{}, store.Errorf(store.Unauthenticated, "no token")
+				case "hangs": // as one of which the issuer is asked
+					<-r.Context().Done()
+					return Caller{}, store.Errorf(store.Unavailable, "no answer")
+				}
+				return Caller{Actor: store.Actor{ID: "jane"}, Role: client.RoleViewer}, nil
+			}
+		})
+		for _, begin := range []string{
+			"GET " + DescriptionPath + " HTTP/1.1\r\nHost: purger\r\n\r\n",
+			"GET /api/v1/status HTTP/1.1\r\nHost: purger\r\n\r\n",
+			"GET /api/v1/status HTTP/1.1\r\nHost: purger\r\nAuthorization: hangs\r\n\r\n",
+		} {
+			for range 3 {
+				write(t, connect(t, r.handler), begin) // and nothing of the answer is read
+			}
+		}
+		synctest.Wait()
+		conn := connect(t, r.handler)
+		write(t, conn, "GET /api/v1/status HTTP/1.1\r\nHost: purger\r\nAuthorization: jane\r\n\r\n")
+		if status, body, _ := took(t, conn); status != http.StatusOK {
+			t.Errorf("beside strangers: %d %s", status, body)
+		}
+	})
+}
+
+// TestLimits_AnAnswerThatIsNotReadTakesNoPlace lets each of two callers not read an
+// answer: that counts against them alone, and until it is cut off.
+func TestLimits_AnAnswerThatIsNotReadTakesNoPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, byName, func(o *Options) { o.Limits = func() Limits { return Limits{Concurrency: 2} } })
+		for n := range 20 { // more than fits into a buffer on the way
+			_, err := r.store.Create(t.Context(), store.Tenant{ID: fmt.Sprint("t-", n), Name: strings.Repeat("x", store.MaxNameLength)},
+				store.Origin{Actor: store.Actor{ID: "test"}, At: time.Now()})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		ask := func(who string) net.Conn {
+			conn := connect(t, r.handler)
+			write(t, conn, "GET /api/v1/tenants HTTP/1.1\r\nHost: purger\r\nTest-Caller: "+who+"\r\n\r\n")
+			synctest.Wait()
+			return conn
+		}
+		ask("slow")
+		ask("slower")
+		if status, body, _ := took(t, ask("joe")); status != http.StatusOK {
+			t.Errorf("another caller: %d %s", status, body)
+		}
+		if status, body, _ := took(t, ask("slow")); status != http.StatusTooManyRequests {
+			t.Errorf("more of the slow one: %d %s", status, body)
+		}
+		time.Sleep(2 * stallTimeout)
+		if status, body, _ := took(t, ask("slow")); status != http.StatusOK {
+			t.Errorf("after its answer was cut off: %d %s", status, body)
+		}
+	})
 }

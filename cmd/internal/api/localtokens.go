@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -26,10 +28,15 @@ const (
 )
 
 // LocalTokens makes short-lived tokens for scripts, and knows them again. Its key
-// is never written down: a restart of the daemon ends every token. It is safe for
-// concurrent use.
+// is never written down: a restart of the daemon ends every token, and so does
+// [LocalTokens.Renew]. It is safe for concurrent use.
 type LocalTokens struct {
-	id     string // of this daemon: the claim aud, and the id of the key
+	key atomic.Pointer[localKey]
+}
+
+// localKey is a key of [LocalTokens]. It does not change.
+type localKey struct {
+	id     string // the claim aud, and the id of the key
 	public ed25519.PublicKey
 	signer jose.Signer
 }
@@ -44,6 +51,27 @@ type localClaims struct {
 
 // NewLocalTokens returns a maker of tokens with a new key.
 func NewLocalTokens() (*LocalTokens, error) {
+	l := &LocalTokens{}
+	apply, err := l.Renew()
+	if err != nil {
+		return nil, err
+	}
+	apply()
+	return l, nil
+}
+
+// Renew makes another key and returns what puts it in force. That ends every token
+// that was made before.
+func (l *LocalTokens) Renew() (apply func(), err error) {
+	key, err := newLocalKey()
+	if err != nil {
+		return nil, err
+	}
+	return func() { l.key.Store(key) }, nil
+}
+
+// newLocalKey makes a key.
+func newLocalKey() (*localKey, error) {
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, store.Errorf(store.Internal, "make a key: %w", err)
@@ -54,11 +82,11 @@ func NewLocalTokens() (*LocalTokens, error) {
 	if err != nil {
 		return nil, store.Errorf(store.Internal, "make a signer: %w", err)
 	}
-	return &LocalTokens{id: id, public: public, signer: signer}, nil
+	return &localKey{id: id, public: public, signer: signer}, nil
 }
 
 // issue makes a token with which a is known from now on for a time.
-func (l *LocalTokens) issue(a store.Actor, role client.Role, now time.Time, life time.Duration) (string, error) {
+func (l *localKey) issue(a store.Actor, role client.Role, now time.Time, life time.Duration) (string, error) {
 	claims := localClaims{Role: role, Name: a.Name, Email: a.Email, Claims: jwt.Claims{
 		Issuer: localIssuer, Subject: a.ID, Audience: jwt.Audience{l.id}, ID: uuid.NewString(),
 		Expiry: jwt.NewNumericDate(now.Add(life)), NotBefore: jwt.NewNumericDate(now), IssuedAt: jwt.NewNumericDate(now),
@@ -84,7 +112,10 @@ func (l *LocalTokens) made(raw string) bool {
 }
 
 // caller returns the caller of a local token.
-func (l *LocalTokens) caller(raw string) (Caller, error) {
+func (l *LocalTokens) caller(raw string) (Caller, error) { return l.key.Load().caller(raw) }
+
+// caller returns the caller of a token of this key.
+func (l *localKey) caller(raw string) (Caller, error) {
 	refuse := func(why error) (Caller, error) {
 		return Caller{}, store.Errorf(store.Unauthenticated, "token: %w", why)
 	}
@@ -94,11 +125,16 @@ func (l *LocalTokens) caller(raw string) (Caller, error) {
 	}
 	var claims localClaims
 	if err := token.Claims(l.public, &claims); err != nil {
-		return refuse(errors.New("it is not one of this daemon since its last start; make a new one with 'purger token'"))
+		return refuse(errors.New("it is not one of this daemon since its last start, or since api.socket.roles has changed; make a new one with 'purger token'"))
 	}
 	err = claims.ValidateWithLeeway(jwt.Expected{Issuer: localIssuer, AnyAudience: jwt.Audience{l.id}, Time: time.Now()}, 0)
-	if err != nil || claims.Expiry == nil {
-		return refuse(errors.New(strings.TrimPrefix(errors.Join(err, errors.New("it has expired")).Error(), "go-jose/go-jose/jwt: ")))
+	switch {
+	case errors.Is(err, jwt.ErrExpired) && claims.Expiry != nil:
+		return refuse(fmt.Errorf("it expired at %s; make a new one with 'purger token'", store.FormatTime(claims.Expiry.Time())))
+	case err != nil:
+		return refuse(errors.New(strings.TrimPrefix(err.Error(), "go-jose/go-jose/jwt: ")))
+	case claims.Expiry == nil:
+		return refuse(errors.New("want the claim exp"))
 	}
 	return Caller{Actor: store.Actor{ID: claims.Subject, Name: claims.Name, Email: claims.Email}, Role: claims.Role}, nil
 }

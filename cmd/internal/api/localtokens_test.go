@@ -25,7 +25,7 @@ func TestLocalTokens_AreTheirMakerUntilTheyExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		local, tokens := newLocal(t)
 		jane := store.Actor{ID: "uid:1000", Name: "jane"}
-		raw, err := local.issue(jane, client.RoleOperator, time.Now(), time.Minute)
+		raw, err := local.key.Load().issue(jane, client.RoleOperator, time.Now(), time.Minute)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -34,7 +34,8 @@ func TestLocalTokens_AreTheirMakerUntilTheyExpire(t *testing.T) {
 			t.Errorf("%+v, %v", c, err)
 		}
 		time.Sleep(2 * time.Second)
-		if _, err := authenticate(t, tokens, "Bearer "+raw); store.CodeOf(err) != store.Unauthenticated || !strings.Contains(err.Error(), "expired") {
+		if _, err := authenticate(t, tokens, "Bearer "+raw); store.CodeOf(err) != store.Unauthenticated ||
+			!strings.HasPrefix(err.Error(), "token: it expired at 2000-01-01T00:01:00.000Z; make a new one") || strings.Contains(err.Error(), "\n") {
 			t.Errorf("expired: %v", err)
 		}
 	})
@@ -43,12 +44,49 @@ func TestLocalTokens_AreTheirMakerUntilTheyExpire(t *testing.T) {
 func TestLocalTokens_OfAnotherDaemonAreNotBelieved(t *testing.T) {
 	other, _ := newLocal(t)
 	_, tokens := newLocal(t)
-	raw, err := other.issue(store.Actor{ID: "uid:0"}, client.RoleSuperAdmin, time.Now(), time.Minute)
+	raw, err := other.key.Load().issue(store.Actor{ID: "uid:0"}, client.RoleSuperAdmin, time.Now(), time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c, err := authenticate(t, tokens, "Bearer "+raw); store.CodeOf(err) != store.Unauthenticated || !strings.Contains(err.Error(), "purger token") {
 		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+func TestLocalTokens_AnotherKeyEndsThem(t *testing.T) {
+	local, tokens := newLocal(t)
+	raw, err := local.key.Load().issue(store.Actor{ID: "uid:1000"}, client.RoleOperator, time.Now(), time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	apply, err := local.Renew()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := authenticate(t, tokens, "Bearer "+raw); err != nil {
+		t.Errorf("before the other key is in force: %v", err)
+	}
+	apply()
+	if c, err := authenticate(t, tokens, "Bearer "+raw); store.CodeOf(err) != store.Unauthenticated || !strings.Contains(err.Error(), "purger token") {
+		t.Errorf("afterwards: %+v, %v", c, err)
+	}
+}
+
+// A caller whose role ends while its request comes in, byte by byte, gets no token for
+// what it was.
+func TestIssueToken_ByTheRoleThatItsCallerHasThen(t *testing.T) {
+	local, _ := newLocal(t)
+	role := make(chan client.Role, 2)
+	role <- client.RoleSuperAdmin
+	role <- client.RoleViewer // after a reload
+	r := newRig(t, func(o *Options) {
+		o.Tokens = local
+		o.Authenticate = func(*http.Request) (Caller, error) {
+			return Caller{Actor: store.Actor{ID: "uid:1000"}, Role: <-role}, nil
+		}
+	}).inProcess(t)
+	if token, err := r.IssueToken(t.Context(), client.TokenRequest{Role: client.RoleSuperAdmin}); store.CodeOf(err) != store.Forbidden {
+		t.Errorf("%+v, %v", token, err)
 	}
 }
 

@@ -13,10 +13,10 @@ import (
 )
 
 // observe gives each request a trace id, counts it and writes one line about it
-// to the log: at debug for one that only reads, at info for one that may change
-// something, at error for a defect. Bodies, queries and paths are not in it, nor
-// what a refusal quotes of them.
-func observe(next http.Handler, route func(*http.Request) string, l *zap.Logger, m *metrics.Metrics) http.Handler {
+// to the log: at error for a defect, else at info, or at reads for a GET or HEAD.
+// Bodies, queries, paths and headers are not in it, nor what a refusal quotes of
+// them.
+func observe(next http.Handler, route func(*http.Request) string, l *zap.Logger, reads zapcore.Level, m *metrics.Metrics) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		r = withTrace(r)
@@ -35,7 +35,7 @@ func observe(next http.Handler, route func(*http.Request) string, l *zap.Logger,
 			m.HTTPRequest(name, status)
 			level := zapcore.InfoLevel
 			if r.Method == http.MethodGet || r.Method == http.MethodHead {
-				level = zapcore.DebugLevel
+				level = reads
 			}
 			if status == http.StatusInternalServerError || rec.err != nil && codeOf(rec.err) == store.Internal {
 				level = zapcore.ErrorLevel
@@ -56,6 +56,8 @@ type recorder struct {
 	stall  time.Duration
 	status int // 0: the answer has not begun
 	bytes  int64
+	// begins, unless nil, is called once, before the answer begins.
+	begins func()
 	actor  string // id
 	tenant string // id
 	err    error
@@ -66,21 +68,30 @@ func (rec *recorder) Unwrap() http.ResponseWriter { return rec.ResponseWriter }
 
 // WriteHeader implements http.ResponseWriter.
 func (rec *recorder) WriteHeader(status int) {
-	if rec.status == 0 && status >= 200 {
-		rec.status = status
+	if status >= 200 {
+		rec.begin(status)
 	}
 	rec.ResponseWriter.WriteHeader(status)
 }
 
 // Write implements http.ResponseWriter.
 func (rec *recorder) Write(p []byte) (int, error) {
-	if rec.status == 0 {
-		rec.status = http.StatusOK
-	}
+	rec.begin(http.StatusOK)
 	rec.extend()
 	n, err := rec.ResponseWriter.Write(p)
 	rec.bytes += int64(n)
 	return n, err
+}
+
+// begin notes that the answer begins, unless it has.
+func (rec *recorder) begin(status int) {
+	if rec.status != 0 {
+		return
+	}
+	rec.status = status
+	if rec.begins != nil {
+		rec.begins()
+	}
 }
 
 // flush sends what was written so far.
@@ -151,9 +162,10 @@ func noteError(w http.ResponseWriter, err error) {
 }
 
 // streaming gives each further read and write of the exchange as long as a
-// person may take who pages through it.
+// person may take who pages through it. The request keeps its place to the end: its
+// work is not done when the answer begins.
 func streaming(w http.ResponseWriter) *recorder {
 	rec := recorderOf(w)
-	rec.stall = streamTimeout
+	rec.stall, rec.begins = streamTimeout, nil
 	return rec
 }

@@ -40,10 +40,10 @@ func TestLog_OneLineARequestWithoutWhatItHolds(t *testing.T) {
 			tenant any
 		}{
 			{zapcore.InfoLevel, "POST /api/v1/tenants", 201, nil},
-			{zapcore.DebugLevel, "GET /api/v1/tenants/{id}", 200, "acme"},
-			{zapcore.DebugLevel, "GET /api/v1/tenants/{id}", 400, nil},
+			{zapcore.InfoLevel, "GET /api/v1/tenants/{id}", 200, "acme"},
+			{zapcore.InfoLevel, "GET /api/v1/tenants/{id}", 400, nil},
 			{zapcore.InfoLevel, "POST /api/v1/tenants", 409, nil},
-			{zapcore.DebugLevel, "unmatched", 404, nil},
+			{zapcore.InfoLevel, "unmatched", 404, nil},
 			{zapcore.InfoLevel, "/api/v1/tenants/{id}", 405, nil},
 		}
 		// The line is written after the answer: wait for the last by another request.

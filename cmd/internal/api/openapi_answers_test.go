@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
+	"github.com/tenantpurge/purger/store/boltstore"
 )
 
 // provoked are the answers that any endpoint gives, with what provokes them. The
@@ -89,22 +91,29 @@ func TestOpenAPI_AnswersToBodies(t *testing.T) {
 	}
 }
 
+// usedKeys is a store in which every key was used for another request.
+type usedKeys struct{ *boltstore.Store }
+
+// BeginReplay implements [store.Replayer].
+func (usedKeys) BeginReplay(context.Context, store.Attempt) (*store.Answer, error) {
+	return nil, store.Errorf(store.Conflict, "the key was used for another request")
+}
+
 // TestOpenAPI_AnswersToAKeyThatWasUsed makes every call that takes an
-// Idempotency-Key twice with the same key, for different tenants.
+// Idempotency-Key with one that was used.
 func TestOpenAPI_AnswersToAKeyThatWasUsed(t *testing.T) {
-	r := newRig(t).inProcess(t)
+	r := newRig(t, func(o *Options) { o.Store = usedKeys{o.Store.(*boltstore.Store)} }).inProcess(t)
 	for what, o := range callable() {
 		for _, p := range o.parameters() {
 			if p.get("name").text() != client.HeaderIdempotencyKey {
 				continue
 			}
-			key := client.HeaderIdempotencyKey + ": once"
-			raw(t, r, what, "", key, "x-tenantid: acme")
-			again := raw(t, r, what, "", key, "x-tenantid: acme")
-			if got := again.header.Get(client.HeaderReplayed); got != "true" {
-				t.Errorf("%s: %s: %q: status %d: %s", what, client.HeaderReplayed, got, again.status, again.body)
+			wantStatus(t, what, raw(t, r, what, "", client.HeaderIdempotencyKey+": once"), http.StatusConflict)
+			for _, status := range o.get("responses").members() {
+				if status < "300" && !o.get("responses", status, "headers", client.HeaderReplayed).there() {
+					t.Errorf("%s: %s without %s", what, status, client.HeaderReplayed)
+				}
 			}
-			wantStatus(t, what, raw(t, r, what, "", key, "x-tenantid: other"), http.StatusConflict)
 		}
 	}
 }
@@ -147,23 +156,25 @@ func TestDescription_IsServedToEveryoneAndKept(t *testing.T) {
 	}, stranger)
 }
 
-// It is behind the bound on requests at a time, as everything is.
-func TestDescription_WaitsItsTurn(t *testing.T) {
-	inside, leave := make(chan struct{}), make(chan struct{})
+// TestDescription_NeedsNoPlace reads it while all places are taken. That it takes none
+// either is TestLimits_StrangersTakeNoPlaces.
+func TestDescription_NeedsNoPlace(t *testing.T) {
+	engine := &waiting{arrived: make(chan struct{}), leave: make(chan struct{})}
 	r := newRig(t, func(o *Options) {
 		o.Limits = func() Limits { return Limits{Concurrency: 1} }
-		o.Authenticate = func(*http.Request) (Caller, error) {
-			close(inside)
-			<-leave
-			return Caller{}, store.Errorf(store.Unauthenticated, "who?")
-		}
+		engine.Engine, o.Engine = o.Engine, engine
 	}).inProcess(t)
-	done := make(chan answered)
-	go func() { done <- raw(t, r, "GET /api/v1/status", "") }()
-	<-inside
-	if res := raw(t, r, "GET "+DescriptionPath, ""); res.status != 503 || res.header.Get("Retry-After") != "1" {
+	done := make(chan error, 1)
+	go func() {
+		_, err := r.Plan(t.Context())
+		done <- err
+	}()
+	<-engine.arrived
+	if res := raw(t, r, "GET "+DescriptionPath, ""); res.status != http.StatusOK {
 		t.Errorf("status %d, %v: %.100s", res.status, res.header, res.body)
 	}
-	close(leave)
-	<-done
+	close(engine.leave)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
 }

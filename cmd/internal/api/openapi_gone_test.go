@@ -105,6 +105,7 @@ func TestOpenAPI_BothMethodsOfReload(t *testing.T) {
 				o.Reload = func(context.Context) error { return err }
 			}
 		})
+		ops = from(t, "127.0.0.1:5000", ops)
 		for _, method := range []string{"POST", "PUT"} {
 			wantStatus(t, method, raw(t, ops, method+" /-/reload", ""), status)
 			wantStatus(t, method+" from a page of another origin", raw(t, ops, method+" /-/reload", "", "Sec-Fetch-Site: cross-site"), http.StatusForbidden)

@@ -82,16 +82,16 @@ func TestOpenAPI_HasEveryRouteAndNoOther(t *testing.T) {
 // wireTypes are the types whose JSON the schemas describe.
 func wireTypes() map[string]any {
 	return map[string]any{
-		"Actor": store.Actor{}, "Approval": client.Approval{}, "ApprovalPage": client.ApprovalPage{}, "Accepted": client.Accepted{},
+		"Actor": store.Actor{}, "Approval": client.Approval{}, "ApprovalPage": client.ApprovalPage{}, "ApprovalOutcome": store.ApprovalOutcome{}, "Accepted": client.Accepted{},
 		"AuditEntry": store.Entry{}, "AuditPage": client.AuditPage{}, "AuditRef": store.AuditRef{}, "Block": store.Block{},
 		"CheckResult": client.CheckResult{}, "ClosedGate": store.Gate{}, "Compaction": client.Compaction{}, "Counts": store.Counts{},
 		"Deactivated": client.Deactivated{}, "DeactivateRequest": client.DeactivateRequest{}, "DeletedBy": client.DeletedBy{},
 		"DeletedTenant": client.DeletedTenant{}, "Deletion": client.Deletion{}, "Error": client.ErrorBody{}, "ExportSummary": client.ExportSummary{},
-		"FileSize": client.FileSize{}, "Gates": store.Gates{}, "Halt": store.Halt{}, "Hold": client.Hold{}, "HoldRequest": client.HoldRequest{},
+		"FileSize": client.FileSize{}, "Forgotten": client.Forgotten{}, "Gates": store.Gates{}, "Halt": store.Halt{}, "Hold": client.Hold{}, "HoldRequest": client.HoldRequest{},
 		"Import": store.Import{}, "ImportConflict": ndjson.Conflict{}, "ImportEvent": client.ImportEvent{}, "ImportProgress": client.ImportProgress{}, "ImportSummary": client.ImportSummary{},
 		"Links": client.Links{}, "Meta": client.Meta{}, "NewTenant": client.NewTenant{}, "Pause": store.Pause{}, "PauseRequest": client.PauseRequest{},
 		"Pending": client.Pending{}, "PendingCall": client.PendingCall{}, "Problem": client.Problem{}, "Progress": store.Progress{}, "Purge": client.Purge{},
-		"Reactivated": client.Reactivated{}, "Receipt": store.Receipt{}, "Report": client.Report{}, "ResumeRequest": client.ResumeRequest{}, "Row": client.Row{},
+		"Reactivated": client.Reactivated{}, "Receipt": store.Receipt{}, "RejectRequest": client.RejectRequest{}, "Report": client.Report{}, "ResumeRequest": client.ResumeRequest{}, "Row": client.Row{},
 		"Run": store.Run{}, "RunPage": client.RunPage{}, "Running": client.Running{}, "ServiceStatus": client.Status{}, "Source": client.Source{},
 		"Space": store.Space{}, "Stats": client.Stats{}, "Tally": client.Tally{}, "Tenant": client.Tenant{}, "TenantPage": client.TenantPage{}, "TenantState": client.TenantState{},
 		"Token": client.Token{}, "TokenRequest": client.TokenRequest{}, "Totals": client.Totals{}, "AccessRefused": deactivated{},
@@ -165,6 +165,7 @@ func TestOpenAPI_WordsAreThoseOfTheCode(t *testing.T) {
 		"Kind/enum":                             texts(store.Kinds()),
 		"Finding/properties/severity/enum":      texts([]purge.Severity{purge.SeverityError, purge.SeverityWarning, purge.SeverityInfo}),
 		"Sync/properties/result/enum":           texts([]store.SyncResult{store.SyncGood, store.SyncRefused, store.SyncFailed}),
+		"Row/properties/outcome/enum":           texts([]purge.Outcome{purge.OutcomeDeleted, purge.OutcomeBlocked, purge.OutcomeFailed, purge.OutcomeRetrying}),
 	} {
 		got := decodeAs[[]string](t, described().pointer(schemas.at+"/"+at))
 		if d := cmp.Diff(slices.Sorted(slices.Values(want)), slices.Sorted(slices.Values(got))); d != "" {

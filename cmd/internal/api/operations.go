@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/exporter-toolkit/web"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/tenantpurge/purger/metrics"
 	"github.com/tenantpurge/purger/purge/client"
@@ -38,6 +39,9 @@ type OperationsOptions struct {
 	// Reload loads the configuration anew; its error is the answer. nil: there
 	// is nothing to reload.
 	Reload func(context.Context) error
+	// Authenticate says who asks for a reload from another machine, which only a
+	// super_admin may. nil knows nobody.
+	Authenticate func(*http.Request) (Caller, error)
 
 	Version string
 	Logger  *zap.Logger      // nil logs nothing
@@ -51,8 +55,9 @@ type operations struct {
 
 // OperationsHandler returns the handler for the TCP address that Prometheus and
 // probes use: /metrics, /-/healthy, /-/ready, /-/reload (PUT or POST) and a
-// landing page. Nothing of a tenant is in it but numbers. A request that a
-// browser makes for a page of another origin cannot reload.
+// landing page. Nothing of a tenant is in it but numbers. A reload is for whoever is
+// on this machine, and for a super_admin elsewhere, but not for a request that a
+// browser makes for a page of another origin.
 func OperationsHandler(o OperationsOptions) http.Handler {
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
@@ -85,7 +90,8 @@ func OperationsHandler(o OperationsOptions) http.Handler {
 		}
 		return unmatched
 	}
-	return observe(http.NewCrossOriginProtection().Handler(mux), route, log, o.Metrics)
+	// A line for each scrape and probe would tell nothing that its asker does not know.
+	return observe(http.NewCrossOriginProtection().Handler(mux), route, log, zapcore.DebugLevel, o.Metrics)
 }
 
 // landingPage returns the page at "/".
@@ -131,12 +137,35 @@ func (o *operations) reload(w http.ResponseWriter, r *http.Request) {
 		say(w, http.StatusNotFound, "there is nothing to reload")
 		return
 	}
+	if err := o.mayReload(r); err != nil {
+		if codeOf(err) == store.Unauthenticated {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+		}
+		noteError(w, err)
+		say(w, client.OutcomeOf(codeOf(err)).Status, "not reloaded: "+err.Error())
+		return
+	}
 	if err := o.Reload(r.Context()); err != nil {
 		noteError(w, err)
 		say(w, client.OutcomeOf(codeOf(err)).Status, "not reloaded, nothing has changed: "+err.Error())
 		return
 	}
 	say(w, http.StatusOK, "reloaded")
+}
+
+// mayReload refuses who may not reload.
+func (o *operations) mayReload(r *http.Request) error {
+	if fromLoopback(r.RemoteAddr) {
+		return nil
+	}
+	if o.Authenticate == nil {
+		return store.Errorf(store.Unauthenticated, "nobody is known here; ask from this machine")
+	}
+	c, err := o.Authenticate(r)
+	if err == nil && !c.Role.AtLeast(client.RoleSuperAdmin) {
+		err = store.Errorf(store.Forbidden, "%s wants the role %s; %s has %s", r.URL.Path, client.RoleSuperAdmin, quote(c.Actor.ID), c.roleText())
+	}
+	return err
 }
 
 // say answers with a line of text.

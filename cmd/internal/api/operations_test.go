@@ -13,9 +13,12 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/tenantpurge/purger/metrics"
 	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/scheduler"
 	"github.com/tenantpurge/purger/store"
 )
@@ -49,7 +52,7 @@ func TestOperations_EachEndpointAnswers(t *testing.T) {
 		"GET /-/reload":    {405, ""},
 		"DELETE /metrics":  {405, ""},
 		"POST /-/ready":    {405, ""},
-		"POST /-/reload":   {404, "there is nothing to reload"},
+		"POST /-/reload":   {404, "there is nothing to reload"}, // whoever asks
 		"GET /api/v1/plan": {404, ""},
 	} {
 		if res := raw(t, ops, what, ""); res.status != want.status || !strings.Contains(res.body, want.says) {
@@ -168,6 +171,7 @@ func TestOperations_ReloadAnswersWithItsError(t *testing.T) {
 		o.Reload = func(context.Context) error { calls++; return fails }
 		o.Logger = zap.NewNop()
 	})
+	ops = from(t, "127.0.0.1:5000", ops)
 	for _, method := range []string{"POST", "PUT"} {
 		if res := raw(t, ops, method+" /-/reload", ""); res.status != 200 {
 			t.Errorf("%s: status %d: %s", method, res.status, res.body)
@@ -187,5 +191,66 @@ func TestOperations_ReloadAnswersWithItsError(t *testing.T) {
 	res := raw(t, ops, "POST /-/reload", "", "Origin: https://evil.example.com", "Sec-Fetch-Site: cross-site")
 	if res.status != http.StatusForbidden || calls != 4 {
 		t.Errorf("a page of another origin reloaded: status %d, %d reloads", res.status, calls)
+	}
+}
+
+// from returns a client of the same operations handler, whose requests come from an
+// address.
+func from(t *testing.T, address string, ops *rig) *rig {
+	t.Helper()
+	return (&rig{operations: true, handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.RemoteAddr = address
+		ops.handler.ServeHTTP(w, r)
+	})}).inProcess(t)
+}
+
+func TestOperations_AReloadFromElsewhereTakesASuperAdmin(t *testing.T) {
+	for _, c := range []struct {
+		from, who string
+		status    int
+	}{
+		{"127.0.0.1:5000", "", 200}, {"[::1]:5000", "", 200}, {"[::ffff:127.0.0.1]:5000", "", 200},
+		{"192.0.2.1:5000", "", 401}, {"[2001:db8::1]:5000", "", 401}, {"pipe", "", 401}, {"", "", 401},
+		{"192.0.2.1:5000", "tenant", 403}, {"192.0.2.1:5000", "viewer", 403}, {"192.0.2.1:5000", "operator", 403},
+		{"192.0.2.1:5000", "super_admin", 200}, {"192.0.2.1:5000", "outage", 503},
+	} {
+		calls := 0
+		ops := newOperations(t, newRig(t), func(o *OperationsOptions) {
+			o.Reload = func(context.Context) error { calls++; return nil }
+			o.Authenticate = func(*http.Request) (Caller, error) {
+				switch c.who {
+				case "":
+					return Caller{}, store.Errorf(store.Unauthenticated, "no token")
+				case "outage":
+					return Caller{}, store.Errorf(store.Unavailable, "no keys")
+				}
+				return Caller{Actor: store.Actor{ID: "jane"}, Role: client.Role(c.who)}, nil
+			}
+		})
+		ops = from(t, c.from, ops)
+		for _, method := range []string{"POST", "PUT"} {
+			calls = 0
+			res := raw(t, ops, method+" /-/reload", "")
+			if res.status != c.status || (calls == 1) != (c.status == 200) || (c.status == 401) != (res.header.Get("WWW-Authenticate") == "Bearer") {
+				t.Errorf("%s, %q from %q: status %d, %d reloads: %s", method, c.who, c.from, res.status, calls, res.body)
+			}
+		}
+	}
+	ops := newOperations(t, newRig(t), func(o *OperationsOptions) { o.Reload = func(context.Context) error { return nil } })
+	if res := raw(t, ops, "POST /-/reload", ""); res.status != 401 {
+		t.Errorf("where nobody is known: %d %s", res.status, res.body)
+	}
+}
+
+// A scrape every few seconds is no news, unlike a call of the API.
+func TestOperations_ScrapesAreLoggedAtDebug(t *testing.T) {
+	core, logs := observer.New(zapcore.DebugLevel)
+	ops := newOperations(t, newRig(t), func(o *OperationsOptions) { o.Logger = zap.New(core) })
+	for _, what := range []string{"GET /metrics", "GET /-/ready", "POST /-/reload", "GET /-/healthy"} {
+		raw(t, ops, what, "")
+	}
+	lines := logs.FilterMessage("request")
+	if lines.FilterLevelExact(zapcore.DebugLevel).Len() < 2 || lines.FilterLevelExact(zapcore.InfoLevel).Len() != 1 {
+		t.Errorf("%+v", lines.All())
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
@@ -94,6 +95,9 @@ func (p *patch) add(operation json.RawMessage) error {
 		}
 		p.subscriptions = &n
 		return nil
+	}
+	if *path == "/hostnames" || strings.HasPrefix(*path, "/hostnames/") {
+		return store.Errorf(store.Invalid, "path %s: a tenant has one host name and no aliases; want /hostname or /hostnames/0", quote(*path)).At("path")
 	}
 	return store.Errorf(store.Invalid, "path %s: want /name, /hostname, /hostnames/0 or /activeSubscriptions", quote(*path)).At("path")
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/store"
@@ -42,7 +43,7 @@ func New(o Options) http.Handler {
 	for path, methods := range s.resources() {
 		s.mux.Handle(path, methods)
 	}
-	return observe(s, s.route, o.Logger.Named("api"), o.Metrics)
+	return observe(s, s.route, o.Logger.Named("api"), zapcore.InfoLevel, o.Metrics)
 }
 
 // route returns the label of a request's route, which never has an id in it.
@@ -68,15 +69,11 @@ func (s *server) resource(r *http.Request) (*resource, bool) {
 }
 
 // ServeHTTP implements http.Handler. Who calls is asked before anything else, so
-// that a stranger learns nothing but what is written in the description.
+// that a stranger learns nothing but what is written in the description, and takes
+// no place at the turnstile.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = r.WithContext(context.WithValue(r.Context(), remoteKey{}, s.Remote))
 	defer s.recover(w, r)
-	if err := s.turnstile.enter(w); err != nil {
-		fail(w, r, err)
-		return
-	}
-	defer s.turnstile.leave()
 	if r.URL.Path == DescriptionPath {
 		s.description.ServeHTTP(w, r)
 		return
@@ -94,6 +91,13 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, err)
 		return
 	}
+	v, err := s.turnstile.enter(w, caller.Actor.ID)
+	if err != nil {
+		fail(w, r, err)
+		return
+	}
+	defer v.end()
+	recorderOf(w).begins = v.leave
 	if _, ok := s.resource(r); !ok {
 		s.notFound(w, r)
 		return

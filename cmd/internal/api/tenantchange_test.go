@@ -87,6 +87,31 @@ func TestPut_IsRefusedAsAWhole(t *testing.T) {
 	})
 }
 
+func TestPatch_RefusesAliasesAndSaysWhatWouldBeRight(t *testing.T) {
+	both(t, func(t *testing.T, r *rig) {
+		r.create(t, client.NewTenant{ID: "acme", Hostname: "acme.example.com"})
+		const one = ": a tenant has one host name and no aliases; want /hostname or /hostnames/0"
+		for operation, want := range map[string]client.Problem{
+			`{"op":"replace","path":"/hostnames/1","value":"alias.example.com"}`: {Detail: `path "/hostnames/1"` + one},
+			`{"op":"replace","path":"/hostnames/-","value":"alias.example.com"}`: {Detail: `path "/hostnames/-"` + one},
+			`{"op":"replace","path":"/hostnames","value":["a.example.com"]}`:     {Detail: `path "/hostnames"` + one},
+			`{"op":"replace","path":"/hostnamesX","value":"a.example.com"}`: {
+				Detail: `path "/hostnamesX": want /name, /hostname, /hostnames/0 or /activeSubscriptions`},
+		} {
+			want.Code, want.Status, want.Title = store.Invalid, "400", "Invalid request"
+			want.Source = &client.Source{Pointer: "/1/path"}
+			res := raw(t, r, "PATCH /api/v1/tenants/acme", `[{"op":"replace","path":"/hostnames/0","value":"b.example.com"},`+operation+`]`)
+			if d := cmp.Diff(want, res.problem(t)); d != "" {
+				t.Errorf("%s (-want +got):\n%s", operation, d)
+			}
+		}
+		got, err := r.Tenant(t.Context(), "acme", false)
+		if err != nil || got.Version != 1 || got.Hostname != "acme.example.com" {
+			t.Errorf("after refusals: %+v, %v", got, err)
+		}
+	})
+}
+
 func TestPatch_ChangesAllOrNothing(t *testing.T) {
 	both(t, func(t *testing.T, r *rig) {
 		r.create(t, client.NewTenant{ID: "acme", Name: "Acme"})

@@ -49,6 +49,28 @@ func wireTombstone(t store.Tombstone) client.Tenant {
 	}
 }
 
+// ownView returns what a tenant's own caller is told of its tenant, or of the
+// tombstone: neither who among its operators did what, nor why, nor with whom it was
+// purged.
+func ownView(t client.Tenant) client.Tenant {
+	return client.Tenant{
+		ID: t.ID, Name: t.Name, Hostname: t.Hostname, Hostnames: t.Hostnames,
+		Status: t.Status, Enabled: t.Enabled, Version: t.Version,
+		CreatedAt: t.CreatedAt, UpdatedAt: t.UpdatedAt, DisabledAt: t.DisabledAt,
+		EstimatedPurgeDate: t.EstimatedPurgeDate, DeletedAt: t.DeletedAt,
+		Created: t.Created, LastUpdated: t.LastUpdated, StatusLastUpdatedAt: t.StatusLastUpdatedAt,
+		Links: t.Links,
+	}
+}
+
+// viewFor returns what a caller is told of a tenant.
+func (c Caller) viewFor(t client.Tenant) client.Tenant {
+	if c.Role == client.RoleTenant {
+		return ownView(t)
+	}
+	return t
+}
+
 // tenantURL returns the path of a tenant.
 func tenantURL(id string) string { return client.Prefix + "/tenants/" + url.PathEscape(id) }
 
@@ -57,6 +79,14 @@ func linksOf(id string) *client.Links { return &client.Links{Self: client.Link{H
 
 // ownTenant is the id by which a caller means its own tenant, and so of none.
 const ownTenant = "me"
+
+// checkNewID refuses an id that a tenant could have elsewhere, and not here.
+func checkNewID(id string) error {
+	if id == ownTenant {
+		return store.Errorf(store.Invalid, "id %q: it stands for the tenant of the caller; want another one", id).At("id")
+	}
+	return nil
+}
 
 // createTenant answers POST /tenants.
 func (s *server) createTenant(w http.ResponseWriter, r *request) error {
@@ -69,10 +99,10 @@ func (s *server) createTenant(w http.ResponseWriter, r *request) error {
 	}); err != nil {
 		return err
 	}
-	switch in.ID {
-	case ownTenant:
-		return store.Errorf(store.Invalid, "id %q: it stands for the tenant of the caller; want another one", in.ID).At("id")
-	case "":
+	if err := checkNewID(in.ID); err != nil {
+		return err
+	}
+	if in.ID == "" {
 		id, err := uuid.NewV7()
 		if err != nil {
 			return store.Errorf(store.Internal, "make an id: %w", err)
@@ -99,7 +129,7 @@ func (s *server) getMyTenant(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return reply(w, http.StatusOK, wireTenant(t))
+	return reply(w, http.StatusOK, r.caller.viewFor(wireTenant(t)))
 }
 
 // getTenant answers GET /tenants/{id}.
@@ -114,10 +144,10 @@ func (s *server) getTenant(w http.ResponseWriter, r *request) error {
 		if err != nil {
 			return err
 		}
-		return reply(w, http.StatusOK, wireTombstone(stone))
+		return reply(w, http.StatusOK, r.caller.viewFor(wireTombstone(stone)))
 	}
 	if err != nil {
 		return err
 	}
-	return reply(w, http.StatusOK, wireTenant(t))
+	return reply(w, http.StatusOK, r.caller.viewFor(wireTenant(t)))
 }

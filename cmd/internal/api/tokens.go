@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +25,9 @@ type TokenOptions struct {
 	// Keys verify signatures: [IssuerKeys] or [FileKeys]. Required with an Issuer.
 	Keys oidc.KeySet
 	// RolesClaim names the claim with the roles, a dot leading into an object, and
-	// Roles what its values stand for, beside the names of the roles themselves.
+	// Roles what its values stand for. The names of the roles stand for themselves, but
+	// not in a token with the claim of TenantClaim: whoever manages the roles within a
+	// tenant may call one of them viewer, and does not mean that of all tenants.
 	RolesClaim string
 	Roles      map[string]client.Role
 	// TenantClaim names the claim with the id of the caller's own tenant.
@@ -70,20 +73,30 @@ func (t *Tokens) Authenticate(r *http.Request) (Caller, error) {
 		return t.o.Local.caller(raw)
 	}
 	if t.verifier == nil {
-		return Caller{}, store.Errorf(store.Unauthenticated, "this purger accepts no token: api.auth.issuer is not set")
+		return Caller{}, store.Errorf(store.Unauthenticated, "%s", t.without())
 	}
 	ctx, outage := withOutage(r.Context())
 	token, err := t.verifier.Verify(ctx, raw)
 	var expired *oidc.TokenExpiredError
 	switch {
 	case outage.cause != nil:
-		return Caller{}, store.Errorf(store.Unavailable, "the token cannot be verified now: the keys of the issuer cannot be had: %w", outage.cause)
+		// The cause names the issuer's address, which is nobody's business who has shown
+		// no token yet. Keys log it.
+		return Caller{}, store.Errorf(store.Unavailable, "the token cannot be verified now: the issuer's keys cannot be had; try again later")
 	case errors.As(err, &expired) && !expired.Expiry.IsZero():
 		return Caller{}, store.Errorf(store.Unauthenticated, "token: it expired at %s", store.FormatTime(expired.Expiry))
 	case err != nil:
 		return Caller{}, store.Errorf(store.Unauthenticated, "token: %s", reasonOf(err))
 	}
 	return t.callerOf(token)
+}
+
+// without says what is accepted without an issuer.
+func (t *Tokens) without() string {
+	if t.o.Local == nil {
+		return "token: none is accepted here: api.auth.issuer is not set"
+	}
+	return "token: only those of 'purger token' are accepted here, since api.auth.issuer is not set; make one with it, on the machine of the daemon"
 }
 
 // reasonOf returns why a token was refused, without what the token holds: neither
@@ -114,14 +127,20 @@ func (t *Tokens) callerOf(token *oidc.IDToken) (Caller, error) {
 	if c.Actor.ID == "" || store.CheckText("sub", c.Actor.ID, store.MaxNameLength) != nil {
 		return Caller{}, store.Errorf(store.Unauthenticated, "token: want the claim sub with who the caller is")
 	}
+	if reserved(c.Actor.ID) {
+		return Caller{}, store.Errorf(store.Unauthenticated,
+			"token: the claim sub is %s: purger itself gives ids such as purger, and any that begins with uid:, gid:, local:, source: or purger:; want another one of the issuer", quote(c.Actor.ID))
+	}
+	tenant := claim(claims, t.o.TenantClaim)
+	implicit := tenant == nil || tenant == ""
 	for _, v := range words(claim(claims, t.o.RolesClaim)) {
 		role, known := t.o.Roles[v]
-		if parsed, err := client.ParseRole(v); !known && err == nil {
+		if parsed, err := client.ParseRole(v); !known && implicit && err == nil {
 			role = parsed
 		}
 		c.Role = most(c.Role, role)
 	}
-	if id := text(claim(claims, t.o.TenantClaim)); store.CheckID("id", id) == nil {
+	if id := text(tenant); store.CheckID("id", id) == nil {
 		c.TenantID = id
 		c.Role = most(c.Role, client.RoleTenant)
 	}
@@ -129,6 +148,14 @@ func (t *Tokens) callerOf(token *oidc.IDToken) (Caller, error) {
 		c.Role = "" // of no tenant
 	}
 	return c, nil
+}
+
+// reserved reports whether an id, in whatever case, is of a form that this program
+// gives itself or may come to give: an issuer's subject must not be taken for a user of
+// this machine, or for purger.
+func reserved(id string) bool {
+	kind, _, of := strings.Cut(strings.ToLower(id), ":")
+	return kind == "purger" || of && slices.Contains([]string{"uid", "gid", "local", "source"}, kind)
 }
 
 // checkNotBefore checks the claim nbf, to which the library gives a leeway of its

@@ -200,7 +200,7 @@ func TestTokens_OnlyASoundTokenOfAKnownKeyIsBelieved(t *testing.T) {
 		"HS256 with the public key":     {forged(t, "HS256", public, claimsOf(nil)), "malformed jwt"},
 		"HS256 with the key's DER":      {forged(t, "HS256", der, claimsOf(nil)), "malformed jwt"},
 		"HMAC that calls itself RS256":  {forged(t, "RS256", public, claimsOf(nil)), "signature is wrong"},
-		"another algorithm of the key":  {ps.token(t, claimsOf(nil)), "keys fit"},
+		"another algorithm of the key":  {ps.token(t, claimsOf(nil)), "no key fits"},
 		"a foreign audience":            {one.token(t, claimsOf(map[string]any{"aud": "grafana"})), "audience"},
 		"no audience":                   {one.token(t, claimsOf(map[string]any{"aud": nil})), "audience"},
 		"an audience that begins alike": {one.token(t, claimsOf(map[string]any{"aud": "purger2"})), "audience"},
@@ -214,7 +214,12 @@ func TestTokens_OnlyASoundTokenOfAKnownKeyIsBelieved(t *testing.T) {
 		"no issuer":                     {one.token(t, claimsOf(map[string]any{"iss": nil})), "different provider"},
 		"no subject":                    {one.token(t, claimsOf(map[string]any{"sub": nil})), "claim sub"},
 		"a subject that forges a line":  {one.token(t, claimsOf(map[string]any{"sub": "jane\nroot"})), "claim sub"},
-		"a retired key":                 {retired.token(t, claimsOf(nil)), "keys fit"},
+		"root on the socket":            {one.token(t, claimsOf(map[string]any{"sub": "uid:0"})), `the claim sub is "uid:0"`},
+		"root, in capitals":             {one.token(t, claimsOf(map[string]any{"sub": "UID:0"})), "the claim sub is"},
+		"a local one":                   {one.token(t, claimsOf(map[string]any{"sub": "local:jane"})), "the claim sub is"},
+		"a source":                      {one.token(t, claimsOf(map[string]any{"sub": "source:crm"})), "the claim sub is"},
+		"purger itself":                 {one.token(t, claimsOf(map[string]any{"sub": "purger"})), "the claim sub is"},
+		"a retired key":                 {retired.token(t, claimsOf(nil)), "no key fits"},
 		"another key with a known id":   {impostor.token(t, claimsOf(nil)), "signature is wrong"},
 		"a key that it brings itself":   {withKey, "wrong"},
 		"cut off":                       {good[:len(good)-1], ""},
@@ -250,6 +255,23 @@ func TestTokens_TheHeaderHoldsOneTokenAndNothingElse(t *testing.T) {
 	if _, err := authenticate(t, NewTokens(TokenOptions{}), "Bearer "+good); store.CodeOf(err) != store.Unauthenticated || !strings.Contains(err.Error(), "api.auth.issuer") {
 		t.Errorf("without an issuer: %v", err)
 	}
+	_, local := newLocal(t)
+	for _, raw := range []string{good, "a.b.c"} {
+		if _, err := authenticate(t, local, "Bearer "+raw); store.CodeOf(err) != store.Unauthenticated || !strings.Contains(err.Error(), "only those of 'purger token' are accepted here") {
+			t.Errorf("without an issuer, but with local tokens: %v", err)
+		}
+	}
+}
+
+// A name that only looks like a reserved one is a person's.
+func TestTokens_ASubjectIsRefusedForItsFormAlone(t *testing.T) {
+	key := newSigning(t, jose.EdDSA, "one")
+	tokens := newTokens(t, writeKeys(t, key.jwk()))
+	for _, sub := range []string{"uid", "uidx:0", "purger-ci", "auth0|uid:0", "locally:x"} {
+		if c, err := authenticate(t, tokens, "Bearer "+key.token(t, claimsOf(map[string]any{"sub": sub}))); err != nil || c.Actor.ID != sub {
+			t.Errorf("%q: %+v, %v", sub, c, err)
+		}
+	}
 }
 
 func TestTokens_RolesAndTenantComeFromTheConfiguredClaims(t *testing.T) {
@@ -271,6 +293,11 @@ func TestTokens_RolesAndTenantComeFromTheConfiguredClaims(t *testing.T) {
 		"a tenant's own":          {map[string]any{"roles": nil, "tenant_id": "acme"}, "", client.RoleTenant, "acme"},
 		"a person with a tenant":  {map[string]any{"tenant_id": "acme"}, "", client.RoleOperator, "acme"},
 		"a tenant that is no id":  {map[string]any{"roles": nil, "tenant_id": "../acme"}, "", "", ""},
+		"another's name for it":   {map[string]any{"tenant_id": "acme", "roles": []string{"viewer"}}, "", client.RoleTenant, "acme"},
+		"the highest name for it": {map[string]any{"tenant_id": "acme", "roles": "super_admin"}, "", client.RoleTenant, "acme"},
+		"that of no tenant":       {map[string]any{"tenant_id": "../acme", "roles": "viewer"}, "", "", ""},
+		"an empty tenant":         {map[string]any{"tenant_id": "", "roles": "viewer"}, "", client.RoleViewer, ""},
+		"a mapped one beside it":  {map[string]any{"tenant_id": "acme", "roles": "viewer sre"}, "", client.RoleSuperAdmin, "acme"},
 		"the role without one":    {map[string]any{"roles": "tenant"}, "", "", ""},
 	} {
 		tokens := newTokens(t, path, func(o *TokenOptions) {

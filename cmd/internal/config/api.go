@@ -52,7 +52,7 @@ type Socket struct {
 
 // APILimits protect the API from its callers.
 type APILimits struct {
-	Concurrency int // requests at a time
+	Concurrency int // requests at a time; half of them of one caller
 	PerSubject  int // requests a second of one caller; 0 is no bound
 	Burst       int // what one caller may ask for at once
 }

@@ -2,31 +2,48 @@ package pgtest
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 )
 
+// stat returns the state and the parent of a process; ok is false when there is
+// none.
+func stat(pid int) (state byte, parent int, ok bool) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, 0, false
+	}
+	// "pid (name) state ppid ...", and a name may hold anything.
+	fields := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
+	if len(fields) < 2 {
+		return 0, 0, false
+	}
+	parent, err = strconv.Atoi(string(fields[1]))
+	return fields[0][0], parent, err == nil
+}
+
 // children returns the processes that pid is the parent of. Those of PostgreSQL
 // are in sessions of their own, a signal to its group would not reach them.
 func children(pid int) []int {
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	dirs, _ := filepath.Glob("/proc/[0-9]*")
 	var found []int
-	for _, path := range stats {
-		b, err := os.ReadFile(path)
+	for _, dir := range dirs {
+		child, err := strconv.Atoi(filepath.Base(dir))
 		if err != nil {
-			continue // it has ended
-		}
-		// "pid (name) state ppid ...", and a name may hold anything.
-		fields := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
-		if len(fields) < 2 {
 			continue
 		}
-		if parent, err := strconv.Atoi(string(fields[1])); err == nil && parent == pid {
-			if child, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
-				found = append(found, child)
-			}
+		if _, parent, ok := stat(child); ok && parent == pid {
+			found = append(found, child)
 		}
 	}
 	return found
+}
+
+// alive reports whether a process still has its memory: one that waits to be
+// reaped has not.
+func alive(pid int) bool {
+	state, _, ok := stat(pid)
+	return ok && state != 'Z' && state != 'X'
 }

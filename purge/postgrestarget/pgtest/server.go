@@ -197,15 +197,28 @@ func (s *Server) Demote() error {
 // [Server.Start] recovers from the log.
 func (s *Server) Kill() error {
 	s.mu.Lock()
+	var killed []int
 	if s.process != nil {
 		// A stopped parent starts no further child.
 		_ = s.process.Signal(syscall.SIGSTOP)
-		for _, child := range children(s.process.Pid) {
+		killed = children(s.process.Pid)
+		for _, child := range killed {
 			_ = syscall.Kill(child, syscall.SIGKILL)
 		}
 	}
 	s.mu.Unlock()
-	return s.end(syscall.SIGKILL)
+	if err := s.end(syscall.SIGKILL); err != nil {
+		return err
+	}
+	// The next one does not start while a child has the shared memory.
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); slices.ContainsFunc(killed, alive); <-tick.C {
+		if time.Now().After(deadline) {
+			return errors.New("a child of the server does not end")
+		}
+	}
+	return nil
 }
 
 func (s *Server) end(sig syscall.Signal) error {
