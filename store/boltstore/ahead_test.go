@@ -337,24 +337,25 @@ func TestPages_AnythingIsReadWithoutAPanic(t *testing.T) {
 func TestClaim_ReadsNothingAheadOfAStoreThatIsInMemory(t *testing.T) {
 	f := newFixture(t)
 	f.plantTrees(100)
-	in := false
-	f.must(f.db.View(func(tx *bolt.Tx) error {
-		in = resident(tx, math.MaxInt)
-		if resident(tx, 1) {
-			t.Error("looked at more pages than it may")
-		}
-		return nil
-	}))
-	if !in {
-		if os.Getenv("CI") != "" {
-			t.Fatal("what was just written is not in memory, or this system does not tell")
-		}
-		t.Skip("what was just written is not in memory, or this system does not tell")
-	}
 	n := f.watchAhead()
 	f.ahead.cold = false
-	list, err := f.Due(t.Context(), dueAt, store.Cursor{}, store.MaxPage)
-	f.must(err)
+	var list []store.Candidate
+	// A system that is short of memory, or saves it, may drop pages at any time.
+	for tries := 0; ; tries++ {
+		_, err := os.ReadFile(f.path)
+		f.must(err)
+		list, err = f.Due(t.Context(), dueAt, store.Cursor{}, store.MaxPage)
+		f.must(err)
+		if f.ahead.lists[len(f.ahead.lists)-1].warm {
+			break
+		}
+		if tries == 20 {
+			if os.Getenv("CI") != "" {
+				t.Fatal("what was just read is not in memory, or this system does not tell")
+			}
+			t.Skip("what was just read is not in memory, or this system does not tell")
+		}
+	}
 	for _, c := range list[:50] {
 		_, err := f.Claim(t.Context(), c.ID, request(true))
 		f.must(err)
@@ -362,6 +363,18 @@ func TestClaim_ReadsNothingAheadOfAStoreThatIsInMemory(t *testing.T) {
 	if len(n.pages) > 0 {
 		t.Errorf("%d pages were read", len(n.pages))
 	}
+}
+
+// A large file is not looked at in full.
+func TestResident_LooksAtFewPages(t *testing.T) {
+	f := newFixture(t)
+	f.plantTrees(20)
+	f.must(f.db.View(func(tx *bolt.Tx) error {
+		if resident(tx, 1) {
+			t.Error("looked at more pages than it may")
+		}
+		return nil
+	}))
 }
 
 // A page that left the memory is noticed.
