@@ -85,7 +85,7 @@ func verdicts(t *testing.T, g *gateway) {
 	}
 	for host, code := range map[string]string{
 		"off.example.com": "TENANT_DEACTIVATED", "OFF.Example.COM:443": "TENANT_DEACTIVATED", "child.example.com": "TENANT_DEACTIVATED",
-		"gone.example.com": "TENANT_UNKNOWN", "nobody.example.com": "TENANT_UNKNOWN", "127.0.0.1": "TENANT_UNKNOWN", // the host names of purged ones are forgotten
+		"gone.example.com": "TENANT_DEACTIVATED", "nobody.example.com": "TENANT_UNKNOWN", "127.0.0.1": "TENANT_UNKNOWN",
 	} {
 		const trace = "00000000000000009a3a5a25531c1e2d"
 		if got := g.mustRefuse(t, host, code, g.get(t, host, "/orders", "traceparent: 00-"+trace+"-b7ad6b7169203331-01")); got != trace {
