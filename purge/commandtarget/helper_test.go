@@ -165,7 +165,7 @@ func newTarget(t *testing.T, mode, dir string, change ...func(*commandtarget.Con
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg, opt := config("files", self, map[string]string{modeVariable: mode, "DIR": dir}), commandtarget.Options{}
+	cfg, opt := config("files", self, map[string]string{modeVariable: mode, "DIR": dir, "GORACE": "atexit_sleep_ms=0"}), commandtarget.Options{}
 	for _, c := range change {
 		c(&cfg, &opt)
 	}

@@ -137,7 +137,7 @@ func TestRun_AProcessThatLeftTheGroupDoesNotHoldTheCall(t *testing.T) {
 func TestRun_G5_ItDiesWithTheDaemon(t *testing.T) {
 	dir := t.TempDir()
 	daemon := exec.Command("/proc/self/exe")
-	daemon.Env = []string{modeVariable + "=daemon", "DIR=" + dir}
+	daemon.Env = []string{modeVariable + "=daemon", "DIR=" + dir, "GORACE=atexit_sleep_ms=0"}
 	if err := daemon.Start(); err != nil {
 		t.Fatal(err)
 	}
