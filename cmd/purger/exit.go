@@ -63,7 +63,7 @@ func exitCode(err error) int {
 		return exit.code
 	case errors.As(err, &problems):
 		return exitConfig
-	case errors.Is(err, client.ErrNotReachable):
+	case errors.Is(err, client.ErrMisaddressed):
 		return exitUnreachable
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return exitTryAgain
