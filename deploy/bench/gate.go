@@ -16,7 +16,7 @@ const (
 	leastAnswers   = 30_000
 	mostGateP99    = 5 * time.Millisecond
 	leastOfNothing = 0.7
-	gateClients    = 16
+	gateClients    = 4
 )
 
 // gate asks a daemon that keeps many active tenants whether they may be served, by

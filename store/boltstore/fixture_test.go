@@ -76,6 +76,21 @@ func (f *fixture) deactivate(id string) {
 	f.must(err)
 }
 
+// holdWriter keeps the writer from its next transaction until release is called.
+func (f *fixture) holdWriter() (release func()) {
+	f.t.Helper()
+	hold, held := make(chan struct{}), make(chan struct{})
+	go func() {
+		_ = f.exclusive(func() error {
+			close(held)
+			<-hold
+			return nil
+		})
+	}()
+	<-held
+	return func() { close(hold) }
+}
+
 // fill gives a tenant n resources of each kind, in batches.
 func (f *fixture) fill(id string, n int) {
 	f.t.Helper()

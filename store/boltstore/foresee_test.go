@@ -116,16 +116,8 @@ func TestForesee_G6_AClaimKnowsWhatChangedSince(t *testing.T) {
 func TestForesee_G6_AClaimKnowsWhatChangedInItsTransaction(t *testing.T) {
 	f := newFixture(t)
 	f.plantSmall(3, "top")
-	hold, held := make(chan struct{}), make(chan struct{})
+	release := f.holdWriter()
 	var wg sync.WaitGroup
-	wg.Go(func() {
-		_ = f.exclusive(func() error {
-			close(held)
-			<-hold
-			return nil
-		})
-	})
-	<-held
 	queued := make(chan struct{})
 	wg.Go(func() {
 		err := f.writeQueued(t.Context(), foreground, func() { close(queued) }, func(w *wtx) error {
@@ -144,7 +136,7 @@ func TestForesee_G6_AClaimKnowsWhatChangedInItsTransaction(t *testing.T) {
 	})
 	<-queued
 	req := request(true)
-	req.Queued = func() { close(hold) }
+	req.Queued = func() { release() }
 	claim, err := f.Claim(t.Context(), "top", req)
 	wg.Wait()
 	if err != nil || claim.Receipt.Deleted.Users != 7 {

@@ -43,16 +43,8 @@ func TestPace_IsNotCarriedAwayByAFewSlowCommits(t *testing.T) {
 // writer is held up, and returns their notes in the order in which they ran.
 func (f *fixture) queued(classes ...class) (ran []class, txs []int) {
 	f.t.Helper()
-	hold, held := make(chan struct{}), make(chan struct{})
+	release := f.holdWriter()
 	var wg sync.WaitGroup
-	wg.Go(func() {
-		_ = f.exclusive(func() error {
-			close(held)
-			<-hold
-			return nil
-		})
-	})
-	<-held
 	for _, c := range classes {
 		in := make(chan struct{})
 		wg.Go(func() {
@@ -68,7 +60,7 @@ func (f *fixture) queued(classes ...class) (ran []class, txs []int) {
 		})
 		<-in
 	}
-	close(hold)
+	release()
 	wg.Wait()
 	return ran, txs
 }
