@@ -145,8 +145,12 @@ func decodeObject(data []byte, m members) error {
 
 // syntax returns the error for a body that is not JSON.
 func syntax(dec *json.Decoder, err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	var number *json.UnmarshalTypeError
+	switch {
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		err = errors.New("it ends too early")
+	case errors.As(err, &number): // and quotes it whole
+		err = errors.New("a number is out of range")
 	}
 	return store.Errorf(store.Invalid, "body: not JSON, near byte %d: %w", dec.InputOffset(), err)
 }
