@@ -62,11 +62,13 @@ func busy(m *Metrics) {
 	m.TargetPostponed("ldap", "window")
 	m.TargetPostponed("ldap", "moon")
 	m.PurgeFailed("ldap", "", string(store.Unavailable))
+	m.SourceEvery(5 * time.Minute)
 	m.SourceSynced(store.Sync{Result: store.SyncFailed, Counts: store.SyncCounts{Rows: 99, New: 99}}, time.Second)
 	m.SourceSynced(store.Sync{Result: store.SyncGood, Counts: store.SyncCounts{New: 1}}, 20*time.Second)
 	m.SourceState(store.SourceState{
 		Vanished: 3, LastRefused: &store.Sync{Counts: store.SyncCounts{Vanished: 12, Rejected: 4, Unchanged: 80}},
-		LastGood: &store.Sync{FinishedAt: store.Timestamp{Time: start}, Counts: store.SyncCounts{New: 1}},
+		LastGood:   &store.Sync{FinishedAt: store.Timestamp{Time: start}, Counts: store.SyncCounts{New: 1}},
+		LastFailed: &store.Sync{},
 	})
 	m.SourceChecked("confirmed")
 	m.SourceChecked("moved")
@@ -241,6 +243,8 @@ func TestMetrics_LabelsStayBoundedWhateverCallersPass(t *testing.T) {
 		"purger_source_sync_duration_seconds":                 1,
 		"purger_source_last_sync_timestamp_seconds":           1,
 		"purger_source_sync_refused":                          1,
+		"purger_source_sync_failed":                           1,
+		"purger_source_sync_interval_seconds":                 1,
 		"purger_source_vanished_tenants":                      1,
 		"purger_source_dead_letters":                          1,
 		"purger_tenants_purged_total":                         1,

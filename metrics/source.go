@@ -11,11 +11,12 @@ import (
 
 // sourceMetrics is about the source of tenants.
 type sourceMetrics struct {
-	lastGood, refused, vanished, letters prometheus.Gauge
-	syncs                                *prometheus.CounterVec
-	rows                                 *prometheus.GaugeVec
-	duration                             prometheus.Histogram
-	checks                               *prometheus.CounterVec
+	interval, lastGood, refused, failed prometheus.Gauge
+	vanished, letters                   prometheus.Gauge
+	syncs                               *prometheus.CounterVec
+	rows                                *prometheus.GaugeVec
+	duration                            prometheus.Histogram
+	checks                              *prometheus.CounterVec
 }
 
 // sourceChecks returns what comes of asking the source once more before a claim.
@@ -33,8 +34,10 @@ func newSourceMetrics(f promauto.Factory) sourceMetrics {
 		return f.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help})
 	}
 	m := sourceMetrics{
+		interval: gauge("source_sync_interval_seconds", "How long after the beginning of a sync the next one begins, 0 without a schedule or a source."),
 		lastGood: gauge("source_last_sync_timestamp_seconds", "When the last good sync with the source of tenants ended, 0 when none is remembered."),
 		refused:  gauge("source_sync_refused", "Whether a sync that would change too much waits for a person to accept it (1) or not (0)."),
+		failed:   gauge("source_sync_failed", "Whether the last sync failed (1) or not (0)."),
 		vanished: gauge("source_vanished_tenants", "Tenants that are kept and that the source no longer lists; they are not purged."),
 		letters:  gauge("source_dead_letters", "Rows of the last snapshot that could not be understood."),
 		syncs: f.NewCounterVec(prometheus.CounterOpts{Namespace: namespace,
@@ -63,6 +66,15 @@ func syncResults() []string {
 	return []string{string(store.SyncGood), string(store.SyncRefused), string(store.SyncFailed)}
 }
 
+// SourceEvery says how long after the beginning of a sync the next one begins; 0
+// or less is no schedule. Without it nobody can tell a source that is late.
+func (m *Metrics) SourceEvery(d time.Duration) {
+	if m == nil {
+		return
+	}
+	m.source.interval.Set(seconds(d))
+}
+
 // SourceSynced counts a sync. What a failed one found is not told.
 func (m *Metrics) SourceSynced(s store.Sync, took time.Duration) {
 	if m == nil {
@@ -87,6 +99,7 @@ func (m *Metrics) SourceState(s store.SourceState) {
 	}
 	m.source.lastGood.Set(timestamp(good.FinishedAt.Time))
 	m.source.refused.Set(bit(s.LastRefused != nil))
+	m.source.failed.Set(bit(s.LastFailed != nil))
 	m.source.vanished.Set(float64(s.Vanished))
 	last := good
 	if s.LastRefused != nil {

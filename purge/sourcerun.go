@@ -22,6 +22,7 @@ const syncPause = time.Second
 //
 // A zero or negative every leaves it to the watcher.
 func (s *Syncer) Run(ctx context.Context, every time.Duration) {
+	s.metrics.SourceEvery(every)
 	wake := make(chan struct{}, 1)
 	var wg sync.WaitGroup
 	defer wg.Wait()

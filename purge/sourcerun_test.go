@@ -3,14 +3,19 @@ package purge_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/tenantpurge/purger/metrics"
 	"github.com/tenantpurge/purger/purge"
 )
 
@@ -110,6 +115,58 @@ func TestSyncerRun_GoesOnAfterAnErrorAndASlowOne(t *testing.T) {
 		time.Sleep(time.Nanosecond)
 		wantListings(t, d, 3)
 		time.Sleep(90 * time.Second)
+	})
+}
+
+// The alerts on a source are relative to its schedule, and know when the last
+// sync failed, also after a restart.
+func TestSyncerRun_TheMetricsTellTheScheduleAndTheLastSync(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st, d := newStore(t), &directory{}
+		d.set(on("a", ""))
+		begin := func() (*prometheus.Registry, func()) {
+			reg := prometheus.NewPedanticRegistry()
+			sy := newSyncer(t, st, d, func(o *purge.SyncOptions) { o.Metrics = metrics.New(reg, metrics.Build{}) })
+			return reg, running(t, sy, 90*time.Minute)
+		}
+		want := func(reg *prometheus.Registry, interval, failed int) {
+			t.Helper()
+			synctest.Wait()
+			if err := testutil.GatherAndCompare(reg, strings.NewReader(fmt.Sprintf(`
+				# HELP purger_source_sync_failed Whether the last sync failed (1) or not (0).
+				# TYPE purger_source_sync_failed gauge
+				purger_source_sync_failed %d
+				# HELP purger_source_sync_interval_seconds How long after the beginning of a sync the next one begins, 0 without a schedule or a source.
+				# TYPE purger_source_sync_interval_seconds gauge
+				purger_source_sync_interval_seconds %d
+			`, failed, interval)), "purger_source_sync_failed", "purger_source_sync_interval_seconds"); err != nil {
+				t.Error(err)
+			}
+		}
+		fail := func(err error) {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			d.list = func(int) error { return err }
+		}
+		without := prometheus.NewPedanticRegistry()
+		metrics.New(without, metrics.Build{})
+		want(without, 0, 0)
+
+		reg, stop := begin()
+		want(reg, 5400, 0)
+		fail(errSourceDown)
+		time.Sleep(90 * time.Minute)
+		want(reg, 5400, 1)
+		stop()
+
+		d.mu.Lock()
+		d.list = func(int) error { time.Sleep(time.Minute); return nil }
+		d.mu.Unlock()
+		reg, stop = begin()
+		defer stop()
+		want(reg, 5400, 1) // the first sync of this process is under way
+		time.Sleep(2 * time.Minute)
+		want(reg, 5400, 0)
 	})
 }
 

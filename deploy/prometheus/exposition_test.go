@@ -18,7 +18,7 @@ var families = map[string][]string{
 		"halted{reason}", "import_incomplete", "last_run_timestamp_seconds{result}", "last_success_timestamp_seconds",
 		"next_purge_timestamp_seconds", "next_run_timestamp_seconds", "oldest_overdue_seconds", "paused",
 		"run_in_progress", "run_remaining_tenants", "source_dead_letters", "source_last_sync_timestamp_seconds", "source_rows{outcome}",
-		"source_sync_refused", "source_vanished_tenants", "space_short", "store_free_bytes", "store_freelist_bytes", "store_size_bytes",
+		"source_sync_failed", "source_sync_interval_seconds", "source_sync_refused", "source_vanished_tenants", "space_short", "store_free_bytes", "store_freelist_bytes", "store_size_bytes",
 		"tenants{status}", "tenants_blocked{reason}", "tenants_due",
 	},
 	"counter": {
