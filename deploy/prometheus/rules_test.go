@@ -16,18 +16,20 @@ func TestRules_EveryAlertIsTestedAndDocumented(t *testing.T) {
 		}
 		return string(text)
 	}
-	rules, units, readme := read("purger.rules.yaml"), read("purger.rules.test.yaml"), read("../../README.md")
+	rules, readme := read("purger.rules.yaml"), read("../../README.md")
+	units := read("purger.rules.test.yaml") + read("purger.rules.days.test.yaml")
 	named := regexp.MustCompile(`(?m)^ +- alert: (\w+)$`).FindAllStringSubmatch(rules, -1)
 	if len(named) < 8 {
 		t.Fatalf("%d alerts: too few to be all of them", len(named))
 	}
 	for _, m := range named {
 		name := m[1]
-		// Once just before it fires, once when it does.
+		// Just before it fires, when it does, and when it has ended.
 		quiet := regexp.MustCompile(`(?m)^ +- \{eval_time: \w+, alertname: ` + name + `\}$`)
 		fires := regexp.MustCompile(`(?m)^ +alertname: ` + name + "\n +exp_alerts:$")
-		if !quiet.MatchString(units) || !fires.MatchString(units) {
-			t.Errorf("%s: want a test of the instant before it fires, and one of when it does", name)
+		silent, loud := quiet.FindAllStringIndex(units, -1), fires.FindStringIndex(units)
+		if len(silent) < 2 || loud == nil || silent[0][0] > loud[0] || silent[len(silent)-1][0] < loud[0] {
+			t.Errorf("%s: want a test of the instant before it fires, of when it does, and of its end", name)
 		}
 		if !strings.Contains(readme, "`"+name+"`") {
 			t.Errorf("%s is not in README", name)
