@@ -4,6 +4,7 @@ package prometheus_test
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,8 +30,17 @@ type condition struct {
 // tenants of [due] have been for more than a year.
 const overdue = `PurgerOverdue\{severity=warning\} A tenant is overdue by \d+d \d+h \d+m \d+s, and nothing blocks it\.`
 
-// conditions returns what can be wrong with a daemon, by name.
+// conditions returns what can be wrong with a daemon and what it works with, by
+// name.
 func conditions() map[string]condition {
+	all := daemonConditions()
+	maps.Copy(all, sourceConditions())
+	maps.Copy(all, targetConditions())
+	return all
+}
+
+// daemonConditions returns what can be wrong with a daemon alone, by name.
+func daemonConditions() map[string]condition {
 	return map[string]condition{
 		"nothing": {
 			cause: func(*testing.T, *daemon) {}, cure: purgeSome,

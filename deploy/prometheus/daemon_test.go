@@ -99,11 +99,16 @@ func (d *daemon) purger(t *testing.T, input string, args ...string) {
 // pass makes a pass, however it ends.
 func (d *daemon) pass(t *testing.T) {
 	t.Helper()
-	cmd := d.command("run")
-	out, err := cmd.CombinedOutput()
+	d.try(t, "run")
+}
+
+// try runs a command, however it ends.
+func (d *daemon) try(t *testing.T, args ...string) {
+	t.Helper()
+	out, err := d.command(args...).CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
-		t.Fatalf("purger run: %v\n%s", err, out)
+		t.Fatalf("purger %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 }
 
