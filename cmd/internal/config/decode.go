@@ -154,6 +154,9 @@ func (d *decoder) field(f field, n *yaml.Node) {
 			if item.key {
 				d.problems[len(d.problems)-1].Value = ""
 			}
+			if errors.Is(err, errSecretInFile) { // what is told goes to terminals and logs
+				d.problems[len(d.problems)-1].Value = hidden
+			}
 		}
 		return
 	}

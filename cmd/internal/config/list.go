@@ -20,6 +20,9 @@ type itemError struct {
 // Error implements error.
 func (e itemError) Error() string { return e.err.Error() }
 
+// Unwrap returns what is wrong.
+func (e itemError) Unwrap() error { return e.err }
+
 // ids is a list of tenant ids. Its error joins an itemError for each bad item.
 func ids(key string, at func(*Config) *[]string) field {
 	const want = "a list of tenant ids, such as [acme, globex]"

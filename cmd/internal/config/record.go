@@ -64,7 +64,7 @@ func (r *record) structure(path string, n *yaml.Node, v reflect.Value) {
 			r.fail(at, value, "the key is in line %d already; want it once", line)
 		case r.plain(at, key) && r.plain(at, value):
 			first[key.Value] = key.Line
-			r.value(at, value, v.FieldByIndex(field.Index), field)
+			r.value(at, value, v.FieldByIndex(field.Index), place{key: nameOf(field)})
 		}
 	}
 }
@@ -84,8 +84,15 @@ func (r *record) plain(path string, n *yaml.Node) bool {
 	return false
 }
 
+// place is where a value stands: under a key of a record, or, when it is free, under
+// one that somebody has chosen.
+type place struct {
+	key  string
+	free bool
+}
+
 // value reads one value of any type that a file can hold.
-func (r *record) value(path string, n *yaml.Node, v reflect.Value, f reflect.StructField) {
+func (r *record) value(path string, n *yaml.Node, v reflect.Value, in place) {
 	if v.Type() != reflect.TypeFor[time.Duration]() {
 		switch v.Kind() {
 		case reflect.Struct:
@@ -95,24 +102,24 @@ func (r *record) value(path string, n *yaml.Node, v reflect.Value, f reflect.Str
 			if v.IsNil() { // else it has the defaults
 				v.Set(reflect.New(v.Type().Elem()))
 			}
-			r.value(path, n, v.Elem(), f)
+			r.value(path, n, v.Elem(), in)
 			return
 		case reflect.Slice:
-			r.list(path, n, v, f)
+			r.list(path, n, v, in)
 			return
 		case reflect.Map:
-			r.table(path, n, v, f)
+			r.table(path, n, v)
 			return
 		default:
 		}
 	}
-	if err := readScalar(n, v, f); err != nil {
+	if err := readScalar(n, v, in); err != nil {
 		r.fail(path, n, "%w", err)
 	}
 }
 
 // list reads a sequence.
-func (r *record) list(path string, n *yaml.Node, v reflect.Value, f reflect.StructField) {
+func (r *record) list(path string, n *yaml.Node, v reflect.Value, in place) {
 	if n.Kind != yaml.SequenceNode {
 		r.fail(path, n, "want a list")
 		return
@@ -121,14 +128,14 @@ func (r *record) list(path string, n *yaml.Node, v reflect.Value, f reflect.Stru
 	for i, item := range n.Content {
 		at := fmt.Sprintf("%s[%d]", path, i)
 		if r.plain(at, item) {
-			r.value(at, item, list.Index(i), f)
+			r.value(at, item, list.Index(i), in)
 		}
 	}
 	v.Set(list)
 }
 
 // table reads a mapping whose keys are not known before.
-func (r *record) table(path string, n *yaml.Node, v reflect.Value, f reflect.StructField) {
+func (r *record) table(path string, n *yaml.Node, v reflect.Value) {
 	if n.Kind != yaml.MappingNode {
 		r.fail(path, n, "want a mapping")
 		return
@@ -153,14 +160,14 @@ func (r *record) table(path string, n *yaml.Node, v reflect.Value, f reflect.Str
 			continue
 		}
 		one := reflect.New(v.Type().Elem()).Elem()
-		r.value(at, value, one, f)
+		r.value(at, value, one, place{name.Value, true})
 		table.SetMapIndex(key, one)
 	}
 	v.Set(table)
 }
 
 // readScalar reads one text, number, duration, or true or false.
-func readScalar(n *yaml.Node, v reflect.Value, f reflect.StructField) error {
+func readScalar(n *yaml.Node, v reflect.Value, in place) error {
 	want := wantOf(v)
 	if n.Kind != yaml.ScalarNode {
 		return fmt.Errorf("want %s", want)
@@ -179,11 +186,11 @@ func readScalar(n *yaml.Node, v reflect.Value, f reflect.StructField) error {
 	}
 	switch v.Kind() {
 	case reflect.String:
+		if hasSecret(in.key, n.Value, in.free) { // before its type, of which the error shows it
+			return errSecretInFile
+		}
 		if tag != strTag {
 			return fmt.Errorf("want %s, in quotes: %s", want, quoted(n.Value))
-		}
-		if hasSecret(nameOf(f), n.Value) {
-			return errSecretInFile
 		}
 		v.SetString(n.Value)
 	case reflect.Bool:

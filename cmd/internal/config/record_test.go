@@ -189,13 +189,53 @@ func TestHasSecret(t *testing.T) {
 		"-----BEGIN PRIVATE KEY-----\nMII":           true,
 		"-----BEGIN CERTIFICATE-----\nMII":           false,
 	} {
-		if got := hasSecret("dsn", text); got != want {
+		if got := hasSecret("dsn", text, false); got != want {
 			t.Errorf("dsn %q: %v", text, got)
 		}
 	}
-	for _, key := range []string{"password", "bearer", "clientSecret"} {
-		if !hasSecret(key, "x") || hasSecret(key, "${credential:x}") || !hasSecret(key, "a${credential:x}") || hasSecret(key, "") {
+	for _, key := range []string{"password", "bearer", "clientSecret", "clients"} {
+		if !hasSecret(key, "x", false) || hasSecret(key, "${credential:x}", false) || !hasSecret(key, "a${credential:x}", false) || hasSecret(key, "", false) {
 			t.Errorf("%s", key)
+		}
+	}
+	for _, name := range []string{"Authorization", "proxy-authorization", "Cookie", "X-Api-Key", "API_KEY", "apikey", "PGPASSWORD", "client_secret", "X-Auth-Token", "AWS_SECRET_ACCESS_KEY"} {
+		if !hasSecret(name, "x", true) || hasSecret(name, "Bearer ${credential:x}", true) || hasSecret(name, "", true) {
+			t.Errorf("%s", name)
+		}
+	}
+	for _, name := range []string{"Accept", "TOKEN_FILE", "audience", "clients", "X-Tenant", "KEY", "monkey"} {
+		if hasSecret(name, "x", true) {
+			t.Errorf("%s", name)
+		}
+	}
+}
+
+// Where the owner of a record reads a file itself, whenever it changes, the reference
+// is the path, of whatever size and content the file is.
+func TestSecrets_OfWhatIsReadAgainAreThePath(t *testing.T) {
+	type registry struct {
+		Clients string `config:"path"`
+		Token   string
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "token"), []byte("hunter2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := Secrets{Directory: dir}
+	for ref, want := range map[string]string{
+		"": "", "${file:/none}": "/none", "${credential:none}": filepath.Join(dir, "none"),
+	} {
+		got, err := Resolve(s, registry{Clients: ref, Token: "${credential:token}"})
+		if err != nil || got != (registry{want, "hunter2"}) {
+			t.Errorf("%q: %+v, %v; want the path %q", ref, got, err, want)
+		}
+	}
+	for ref, want := range map[string]string{
+		"${file:none}":          "clients: ${file:none}: want an absolute path",
+		"${credential:../none}": "clients: ${credential:../none}: want the name of a credential, without a slash",
+	} {
+		if _, err := Resolve(s, registry{Clients: ref}); err == nil || err.Error() != want {
+			t.Errorf("%q: %v; want %s", ref, err, want)
 		}
 	}
 }

@@ -25,14 +25,30 @@ func isReference(s string) bool {
 	return at != nil && at[0] == 0 && at[1] == len(s)
 }
 
-// hasSecret reports whether a text of the file, under a key, is or holds a secret
-// itself.
-func hasSecret(key, text string) bool {
+// isSecretKey reports whether what stands under a key of a record is a secret as a
+// whole, whatever it looks like. clients are registrations with their tokens.
+func isSecretKey(key string) bool {
 	switch strings.ToLower(key) {
-	case "password", "bearer", "token", "secret", "clientsecret":
-		return text != "" && !isReference(text)
+	case "password", "bearer", "token", "secret", "clientsecret", "clients":
+		return true
 	}
-	if strings.Contains(text, "PRIVATE KEY-----") {
+	return false
+}
+
+// secretName is the name of a header, a variable or a parameter, as people call
+// those that hold a secret.
+var secretName = regexp.MustCompile(`(?i)(^|[-_])((proxy-)?authorization|(set-)?cookie)$|(token|secret|password|passwd|(api|access|private|secret)[-_]?key)$`)
+
+// hasSecret reports whether a text of the file, under a key, is or holds a secret
+// itself. free says that the key is a name that somebody has chosen, such as that of
+// a header: a reference in the text is then the secret, and the rest goes with it.
+func hasSecret(key, text string, free bool) bool {
+	switch {
+	case free && secretName.MatchString(key):
+		return text != "" && !reference.MatchString(text)
+	case !free && isSecretKey(key):
+		return text != "" && !isReference(text)
+	case strings.Contains(text, "PRIVATE KEY-----"):
 		return true
 	}
 	// A connection string may hold a password, as a URL or in keywords.
@@ -53,11 +69,14 @@ const maxSecret = 64 << 10
 type Secrets struct {
 	// Directory is that of systemd's credentials, $CREDENTIALS_DIRECTORY.
 	Directory string
+
+	paths bool // references stand for paths
 }
 
 // Resolve returns a copy of a record in which every reference, ${credential:NAME}
-// or ${file:/path}, is replaced by the secret, without a line break at its end.
-// All that cannot be read is in the error.
+// or ${file:/path}, is replaced by the secret, without a line break at its end. In a
+// field with the tag config:"path", whose owner reads the file itself and again, it is
+// replaced by the path. All that cannot be read is in the error.
 func Resolve[T any](s Secrets, record T) (T, error) {
 	v := reflect.New(reflect.TypeFor[T]()).Elem()
 	v.Set(reflect.ValueOf(record))
@@ -90,7 +109,11 @@ func (s Secrets) resolve(v reflect.Value, path string, errs *[]error) reflect.Va
 		out.Elem().Set(inner)
 	case reflect.Struct:
 		for _, f := range fieldsOf(v.Type()) {
-			out.FieldByIndex(f.Index).Set(s.resolve(v.FieldByIndex(f.Index), path+"."+nameOf(f), errs))
+			find := s // what replaces a reference
+			if f.Tag.Get("config") == "path" {
+				find.paths = true
+			}
+			out.FieldByIndex(f.Index).Set(find.resolve(v.FieldByIndex(f.Index), path+"."+nameOf(f), errs))
 		}
 	case reflect.Slice:
 		if v.IsNil() {
@@ -118,7 +141,10 @@ func (s Secrets) text(text string) (string, error) {
 	var failed error
 	out := reference.ReplaceAllStringFunc(text, func(ref string) string {
 		m := reference.FindStringSubmatch(ref)
-		secret, err := s.read(m[1], m[2])
+		secret, err := s.path(m[1], m[2])
+		if err == nil && !s.paths {
+			secret, err = read(secret)
+		}
 		if err != nil {
 			failed = errors.Join(failed, fmt.Errorf("%s: %w", ref, err))
 		}
@@ -130,19 +156,23 @@ func (s Secrets) text(text string) (string, error) {
 	return out, nil
 }
 
-// read reads one secret.
-func (s Secrets) read(kind, name string) (string, error) {
-	path := name
+// path returns the path of what a reference names.
+func (s Secrets) path(kind, name string) (string, error) {
 	switch {
 	case kind == "credential" && s.Directory == "":
 		return "", errors.New("there is no directory of credentials; want LoadCredential= in the unit, or ${file:/path}")
 	case kind == "credential" && (strings.ContainsRune(name, '/') || name == "." || name == ".."):
 		return "", errors.New("want the name of a credential, without a slash")
 	case kind == "credential":
-		path = filepath.Join(s.Directory, name)
+		return filepath.Join(s.Directory, name), nil
 	case !filepath.IsAbs(name):
 		return "", errors.New("want an absolute path")
 	}
+	return name, nil
+}
+
+// read reads one secret.
+func read(path string) (string, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return "", fmt.Errorf("%w; want a file that can be read", reason(err))

@@ -26,6 +26,9 @@ func written(n *yaml.Node) string {
 	return short(n.Value)
 }
 
+// hidden stands for a value that must not be shown.
+const hidden = "<secret>"
+
 // maxShown is how much of a text a problem shows, in bytes.
 const maxShown = 64
 
