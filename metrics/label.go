@@ -43,7 +43,7 @@ func limits() []string {
 }
 
 // operations returns what is asked of a target.
-func operations() []string { return []string{"count", "purge", "check"} }
+func operations() []string { return []string{"count", "purge", "check", "subscriptions"} }
 
 // postponements returns why a target is not called for now.
 func postponements() []string { return []string{"window", "breaker", "retry_after"} }

@@ -32,7 +32,7 @@ func newTargetMetrics(f promauto.Factory) targetMetrics {
 }
 
 // TargetRequest times one call of a target; operation is "count",
-// "purge" or "check".
+// "purge", "check" or "subscriptions".
 func (m *Metrics) TargetRequest(target, operation string, took time.Duration) {
 	if m == nil {
 		return

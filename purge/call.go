@@ -1,9 +1,13 @@
 package purge
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tenantpurge/purger/store"
 )
@@ -36,10 +40,10 @@ func call[T any](ctx context.Context, e *Engine, t *target, op string, timeout t
 	return v, err
 }
 
-// count asks a target how many resources of a kind a tenant has.
-func (e *Engine) count(ctx context.Context, s *settings, t *target, kind store.Kind, tenantID string) (int64, error) {
+// count asks a target how many resources of a kind a group of tenants has.
+func (e *Engine) count(ctx context.Context, s *settings, t *target, kind store.Kind, tenants []string) (int64, error) {
 	n, err := call(ctx, e, t, opCount, s.CallTimeout, func(ctx context.Context) (int64, error) {
-		return t.Count(ctx, tenantID, kind)
+		return t.countOf(ctx, tenants, kind)
 	})
 	if err == nil && n < 0 {
 		err = store.Errorf(store.Internal, "target %s counted %d", t.name, n)
@@ -47,27 +51,50 @@ func (e *Engine) count(ctx context.Context, s *settings, t *target, kind store.K
 	return n, err
 }
 
-// countAll asks a target for everything that tenants have in it. The failure
-// names the kind that could not be counted.
+// countAll asks a target for everything that tenants have in it: kind by kind,
+// or about all kinds at a time where a call is about many tenants. The failure
+// names a kind that could not be counted.
 func (e *Engine) countAll(ctx context.Context, s *settings, t *target, tenants []string, proceed func() error) (store.Counts, error) {
+	kinds := slices.DeleteFunc(store.Kinds(), func(k store.Kind) bool { return !t.kinds[k] })
+	counts := make([]int64, len(kinds))
+	var g errgroup.Group
+	var err error
+	for i, kind := range kinds {
+		ask := func() (err error) {
+			counts[i], err = e.countKind(ctx, s, t, kind, tenants, proceed)
+			return err
+		}
+		if t.group != nil {
+			g.Go(ask)
+		} else if err = ask(); err != nil {
+			break
+		}
+	}
 	var sum store.Counts
-	for _, kind := range store.Kinds() {
-		if !t.kinds[kind] {
-			continue
+	if err = cmp.Or(err, g.Wait()); err != nil {
+		return sum, err
+	}
+	for i, kind := range kinds {
+		sum.Add(kind, counts[i])
+	}
+	return sum, nil
+}
+
+// countKind asks a target for everything of one kind that tenants have in it.
+func (e *Engine) countKind(ctx context.Context, s *settings, t *target, kind store.Kind, tenants []string, proceed func() error) (int64, error) {
+	sum := int64(0)
+	for group := range t.groups(kind, tenants) {
+		if err := proceed(); err != nil {
+			return 0, err
 		}
-		for _, id := range tenants {
-			if err := proceed(); err != nil {
-				return sum, err
-			}
-			n, err := e.count(ctx, s, t, kind, id)
-			switch {
-			case errors.Is(err, errStopped):
-				return sum, err
-			case err != nil:
-				return sum, &failure{t.name, kind, err}
-			}
-			sum.Add(kind, n)
+		n, err := e.count(ctx, s, t, kind, group)
+		switch {
+		case errors.Is(err, errStopped):
+			return 0, err
+		case err != nil:
+			return 0, &failure{t.name, kind, err}
 		}
+		sum += n
 	}
 	return sum, nil
 }

@@ -32,10 +32,16 @@ type Initializer interface {
 	Init(ctx context.Context) error
 }
 
-// SubscriptionCounter is a target that knows what a tenant still pays for.
+// SubscriptionCounter is a target that knows what a tenant still pays for. It may
+// hold no kinds: then it is asked about subscriptions and nothing else.
 type SubscriptionCounter interface {
+	// CountsSubscriptions reports whether the target is set up to know. It is
+	// constant.
+	CountsSubscriptions() bool
 	// ActiveSubscriptions returns how many subscriptions of the tenant itself
-	// are active. A tenant with one is not purged. No answer is an error, not 0.
+	// are active, its sub-tenants not counted. It is asked right before a tenant,
+	// or one above it, is claimed; one with a subscription is not purged. No
+	// answer is an error, not 0: then it is not purged either.
 	ActiveSubscriptions(ctx context.Context, tenantID string) (int64, error)
 }
 

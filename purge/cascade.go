@@ -20,6 +20,7 @@ type cascade struct {
 	e     *Engine
 	s     *settings
 	claim store.Claim
+	purge string // its id
 	// again says that the claim was resumed, not made.
 	again bool
 	// inDoubt says that an earlier attempt may have sent what this one sends,
@@ -30,13 +31,14 @@ type cascade struct {
 	deleted  store.Counts // on record
 	recorded time.Time    // the last sign of life
 	failed   failures
-	broken   error // why nothing more may be written; a *storeError
+	settled  []string // targets whose counts are those of their accounts
+	broken   error    // why nothing more may be written; a *storeError
 }
 
 func (e *Engine) newCascade(s *settings, c store.Claim, again bool) *cascade {
 	w := &cascade{e: e, s: s, claim: c, again: again, inDoubt: c.Resumed}
 	if p := c.Tenant.Purge; p != nil {
-		w.deleted = p.Deleted
+		w.purge, w.deleted = p.PurgeID, p.Deleted
 		w.inDoubt = w.inDoubt || p.CountsInexact
 	}
 	return w
@@ -53,7 +55,7 @@ func (w *cascade) run(ctx context.Context) (store.Receipt, error) {
 	if err := w.erase(ctx); err != nil {
 		return store.Receipt{}, err
 	}
-	v := store.Verification{At: time.Now()}
+	v := store.Verification{At: time.Now(), Settled: w.settled}
 	for _, t := range w.e.targets {
 		v.Targets = append(v.Targets, t.name)
 	}
@@ -74,7 +76,7 @@ func (w *cascade) targets(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, step := range []func(context.Context) error{w.plan, w.remove, w.verify} {
+	for _, step := range []func(context.Context) error{w.plan, w.remove, w.verify, w.settle} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -98,7 +100,7 @@ func (w *cascade) plan(ctx context.Context) error {
 		if planned { // counted again for whoever watches, since a restart
 			return nil
 		}
-		return w.record(ctx, store.Advance{Target: t.name, Planned: n})
+		return w.record(ctx, store.Advance{Target: t.name, Planned: n, Account: w.opens(ctx, t)})
 	})
 }
 
@@ -129,8 +131,8 @@ func (w *cascade) remove(ctx context.Context) error {
 	for _, kind := range store.Kinds() {
 		out := w.failed.postponed()
 		err := w.each(func(t *target) bool { return t.kinds[kind] && !uncounted[t.name] && !out[t.name] }, func(t *target) error {
-			for _, id := range w.claim.Tenants {
-				if err := w.removeKind(ctx, t, kind, id); err != nil {
+			for group := range t.groups(kind, w.claim.Tenants) {
+				if err := w.removeKind(ctx, t, kind, group); err != nil {
 					return err
 				}
 			}
@@ -146,16 +148,16 @@ func (w *cascade) remove(ctx context.Context) error {
 	return nil
 }
 
-// removeKind removes all resources of one kind of one tenant from a target, in
-// bounded steps, and records each.
-func (w *cascade) removeKind(ctx context.Context, t *target, kind store.Kind, tenantID string) error {
-	r := Request{TenantID: tenantID, Kind: kind, Limit: w.s.Batch, Resumed: w.inDoubt}
+// removeKind removes all resources of one kind of one group of tenants from a
+// target, in bounded steps, and records each.
+func (w *cascade) removeKind(ctx context.Context, t *target, kind store.Kind, tenants []string) error {
+	r := Request{PurgeID: w.purge, Kind: kind, Limit: w.s.Batch, Resumed: w.inDoubt}
 	for idle := 0; ; {
 		if err := w.proceed(ctx); err != nil {
 			return err
 		}
 		did, err := call(ctx, w.e, t, opPurge, w.s.CallTimeout, func(ctx context.Context) (Removed, error) {
-			return t.Purge(ctx, r)
+			return t.purgeOf(ctx, tenants, r)
 		})
 		if did.Deleted < 0 {
 			did.Deleted, err = 0, store.Errorf(store.Internal, "target %s removed %d", t.name, did.Deleted)

@@ -173,7 +173,7 @@ func (p *pass) conclude(ctx context.Context) (Report, error) {
 	p.finished = time.Now()
 	r := p.report()
 	if p.swept && r.Result != ResultInterrupted {
-		p.e.waiting = p.waiting
+		p.e.waiting, p.e.silent = p.waiting, p.silent
 	}
 	if err := p.record(ctx, &r); err != nil && p.err == nil {
 		p.err = err

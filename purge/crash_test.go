@@ -18,6 +18,7 @@ import (
 type world struct {
 	dir     string
 	targets []*fake
+	groups  bool // targets take many tenants in a call
 }
 
 // newWorld has acme and acme-1, due, with resources in the store and in two
@@ -56,7 +57,15 @@ func (w *world) live(ctx context.Context, t *testing.T, l *life) purge.Report {
 	}
 	var list []purge.Target
 	for _, f := range w.targets {
-		list = append(list, mortalTarget{f, l})
+		m := mortalTarget{f, l}
+		switch {
+		case w.groups:
+			list = append(list, mortalGroup{mortalAccountant{m, f}, groupFake{fake: f, size: 5}})
+		case f.books != nil:
+			list = append(list, mortalAccountant{m, f})
+		default:
+			list = append(list, m)
+		}
 	}
 	e := newEngine(t, mortalStore{s, l}, targets(list...), setting(func(s *purge.Settings) { s.Batch = 2 }))
 	r, err := e.Run(ctx, purge.TriggerRun)
@@ -110,6 +119,39 @@ func (w *world) check(t *testing.T, exact bool) (wasExact bool) {
 		t.Errorf("the store holds %+v of the bystander, %v", n, err)
 	}
 	return got.CountsExact
+}
+
+// TestRun_G5_KillAtEveryStepWithAccountsCountsExactly also kills it while it
+// asks for the accounts, and once more after it was resumed.
+func TestRun_G5_KillAtEveryStepWithAccountsCountsExactly(t *testing.T) {
+	t.Parallel()
+	template := worldTemplate(t)
+	for _, groups := range []bool{false, true} {
+		for _, after := range []bool{false, true} {
+			steps := 0
+			for k := 1; ; k++ {
+				w := newWorld(t, template)
+				w.groups = groups
+				for _, f := range w.targets {
+					f.books = map[string]store.Counts{"another": each(9, 0)}
+				}
+				l := &life{at: k, after: after}
+				w.live(context.Background(), t, l)
+				if !l.over() {
+					break
+				}
+				w.live(context.Background(), t, &life{at: 1 + k%20, after: !after})
+				w.live(context.Background(), t, &life{})
+				w.check(t, true)
+				if steps++; t.Failed() {
+					t.Fatalf("killed at step %d, after the effect: %t, groups: %t", k, after, groups)
+				}
+			}
+			if steps < 15 {
+				t.Errorf("%d steps", steps)
+			}
+		}
+	}
 }
 
 func TestRun_G5_KillAtEveryStepResumesAndCountsHonestly(t *testing.T) {

@@ -33,7 +33,8 @@ type Deletion struct {
 // Errors: Forbidden by policy; NotFound; Gone; Conflict for a stale version and
 // while another pass works on the tenant; Precondition for a tenant that is not
 // disabled, or is active in the source; *store.BlockedError; *store.GateError; Exhausted at a limit, or
-// *store.SpaceError; what Check returns.
+// *store.SpaceError; Unavailable when a target does not tell the number of active
+// subscriptions; what Check returns.
 // After the claim there is no way back: Unavailable then means that the purge
 // is not finished and a later pass goes on, Internal that it has failed and
 // waits for a person.
@@ -67,15 +68,27 @@ func (e *Engine) Delete(ctx context.Context, d Deletion) (store.Receipt, error) 
 			return store.Receipt{}, store.Errorf(store.Precondition,
 				"tenant %q is active: deactivate it first (api.immediateDelete: %s)", d.ID, s.ImmediateDelete)
 		}
+	}
+	req := e.request(s, TriggerAPI, o)
+	req.Immediate, req.Version = true, version
+	if req.Known, err = e.paying(ctx, s, t, req); err != nil {
+		return store.Receipt{}, err
+	}
+	if len(e.counters) > 0 { // that took its time
+		o.At = time.Now()
+		req.Origin = o
+	}
+	if wasActive {
+		if req.Known != nil { // it need not be deactivated for that
+			return store.Receipt{}, &store.BlockedError{TenantID: d.ID, Block: *req.Known}
+		}
 		t, err = e.store.Update(ctx, d.ID, store.Update{Origin: o, Version: version, Change: store.Deactivate(0, s.Grace, s.isProtected)})
 		if err != nil {
 			return store.Receipt{}, err
 		}
 		e.metrics.Deactivated()
-		version = t.Version
+		req.Version = t.Version
 	}
-	req := e.request(s, TriggerAPI, o)
-	req.Immediate, req.Version = true, version
 	claim, err := e.store.Claim(ctx, d.ID, req)
 	if err != nil {
 		if wasActive {

@@ -40,6 +40,10 @@
 // Resources in other systems are reached through a [Target]. What the store
 // holds itself needs none; without targets a purge is a single transaction.
 //
+// One that is a [SubscriptionCounter] is asked, right before a claim, about everybody
+// who would go with it: a tenant that still pays is not claimed, nor is one about
+// whom there is no answer, and nobody else waits for that.
+//
 // [Guarded] puts a [Policy] around one: how many calls are under way and begin
 // in a second, their time-out, retries within a step, a breaker, and a window
 // outside which nothing is removed. The policy can be changed while the engine

@@ -36,15 +36,18 @@ type Options struct {
 type Engine struct {
 	store    store.Store
 	targets  []*target
-	source   Source // may be nil
+	counters []subscriptionCounter // those of the targets that are, and others
+	source   Source                // may be nil
 	metrics  *metrics.Metrics
 	log      *zap.Logger
 	owner    string
 	settings atomic.Pointer[settings]
 	running  atomic.Bool
-	// waiting is what the pass before saw waiting, and recorded when a pass
-	// that was no retry was last kept in the store. Only a pass uses them.
+	// waiting is what the pass before saw waiting, silent about whom a target had
+	// no answer in it, and recorded when a pass that was no retry was last kept in
+	// the store. Only a pass uses them.
 	waiting  map[string]store.Block
+	silent   map[string]bool
 	recorded time.Time
 }
 
@@ -79,7 +82,12 @@ func New(o Options) (*Engine, error) {
 			return nil, store.Errorf(store.Invalid, "target %q: the name is taken", v.name)
 		}
 		seen[v.name] = true
-		e.targets = append(e.targets, v)
+		if len(v.kinds) > 0 {
+			e.targets = append(e.targets, v)
+		}
+		if c := subscriptionsOf(t); c != nil {
+			e.counters = append(e.counters, subscriptionCounter{v, c})
+		}
 		e.metrics.TargetUp(v.name, true) // nothing is known against it
 	}
 	if err := e.Configure(o.Settings); err != nil {
@@ -141,6 +149,8 @@ type target struct {
 	name  string
 	kinds map[store.Kind]bool
 	guard *GuardedTarget // nil: it is called without a policy
+	group GroupTarget    // nil: it is called for each tenant
+	books Accountant     // nil: it keeps no account
 	track *tracker
 }
 
@@ -148,10 +158,11 @@ func newTarget(t Target) (*target, error) {
 	if t == nil {
 		return nil, store.Errorf(store.Invalid, "purge.Options.Targets: want no nil")
 	}
-	v := &target{Target: t, name: t.Name(), kinds: map[store.Kind]bool{}, track: &tracker{}}
+	v := &target{Target: t, name: t.Name(), kinds: map[store.Kind]bool{}, track: &tracker{}, group: groupOf(t)}
 	if g, ok := t.(*GuardedTarget); ok {
 		v.guard, v.track = g, &g.track
 	}
+	v.books, _ = As[Accountant](t)
 	if err := store.CheckID("target", v.name); err != nil {
 		return nil, err
 	}
@@ -161,8 +172,8 @@ func newTarget(t Target) (*target, error) {
 		}
 		v.kinds[k] = true
 	}
-	if len(v.kinds) == 0 {
-		return nil, store.Errorf(store.Invalid, "target %q: want at least one kind", v.name)
+	if len(v.kinds) == 0 && subscriptionsOf(t) == nil {
+		return nil, store.Errorf(store.Invalid, "target %q: want at least one kind, or the number of subscriptions", v.name)
 	}
 	return v, nil
 }

@@ -48,6 +48,8 @@ type fake struct {
 
 	mu   sync.Mutex
 	held map[string]store.Counts
+	// books is what each purge has removed; nil: the target keeps no account.
+	books map[string]store.Counts
 }
 
 func newFake(name string, held map[string]store.Counts) *fake {
@@ -81,10 +83,18 @@ func (f *fake) Count(ctx context.Context, id string, kind store.Kind) (int64, er
 }
 
 func (f *fake) Purge(ctx context.Context, r purge.Request) (purge.Removed, error) {
-	c := call{Target: f.name, Op: "purge", Tenant: r.TenantID, Kind: r.Kind, Resumed: r.Resumed}
-	f.journal.add(c)
+	f.journal.add(f.callOf(r))
+	return f.remove(ctx, r)
+}
+
+func (f *fake) callOf(r purge.Request) call {
+	return call{Target: f.name, Op: "purge", Tenant: r.TenantID, Kind: r.Kind, Resumed: r.Resumed}
+}
+
+// remove is Purge without a trace.
+func (f *fake) remove(ctx context.Context, r purge.Request) (purge.Removed, error) {
 	if f.before != nil {
-		if err := f.before(ctx, c); err != nil {
+		if err := f.before(ctx, f.callOf(r)); err != nil {
 			return purge.Removed{}, err
 		}
 	}
@@ -93,10 +103,15 @@ func (f *fake) Purge(ctx context.Context, r purge.Request) (purge.Removed, error
 	n := min(int64(r.Limit), v.Of(r.Kind))
 	v.Add(r.Kind, -n)
 	f.held[r.TenantID] = v
+	if f.books != nil {
+		b := f.books[r.PurgeID]
+		b.Add(r.Kind, n)
+		f.books[r.PurgeID] = b
+	}
 	did := purge.Removed{Deleted: n, More: v.Of(r.Kind) > 0}
 	f.mu.Unlock()
 	if f.after != nil {
-		if err := f.after(ctx, c); err != nil {
+		if err := f.after(ctx, f.callOf(r)); err != nil {
 			return purge.Removed{}, err
 		}
 	}
@@ -108,4 +123,25 @@ func (f *fake) has(id string) store.Counts {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.held[id]
+}
+
+// KeepsAccount implements [purge.Accountant].
+func (f *fake) KeepsAccount(context.Context) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.books != nil
+}
+
+// Account implements [purge.Accountant].
+func (f *fake) Account(ctx context.Context, purgeID string) (store.Counts, error) {
+	c := call{Target: f.name, Op: "account"}
+	f.journal.add(c)
+	if f.before != nil {
+		if err := f.before(ctx, c); err != nil {
+			return store.Counts{}, err
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.books[purgeID], nil
 }

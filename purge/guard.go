@@ -19,7 +19,8 @@ import (
 // Observer is told what a [GuardedTarget] does. *metrics.Metrics is one, also a
 // nil one. It is safe for concurrent use.
 type Observer interface {
-	// TargetRequest times one call; operation is "count", "purge" or "check".
+	// TargetRequest times one call; operation is "count", "purge", "check" or
+	// "subscriptions".
 	TargetRequest(target, operation string, took time.Duration)
 	// TargetUp says whether a call was answered.
 	TargetUp(target string, up bool)
@@ -131,11 +132,16 @@ func (g *GuardedTarget) Probe(ctx context.Context) error {
 }
 
 // Count implements [Target].
-func (g *GuardedTarget) Count(ctx context.Context, tenantID string, kind store.Kind) (n int64, err error) {
-	err = g.step(ctx, opCount, tenantID, func(ctx context.Context, p *Policy) (err error) {
-		n, err = observed(ctx, g, p, opCount, func(ctx context.Context) (int64, error) {
-			return g.Target.Count(ctx, tenantID, kind)
-		})
+func (g *GuardedTarget) Count(ctx context.Context, tenantID string, kind store.Kind) (int64, error) {
+	return g.count(ctx, tenantID, func(ctx context.Context) (int64, error) {
+		return g.Target.Count(ctx, tenantID, kind)
+	})
+}
+
+// count counts by fn, on behalf of a tenant.
+func (g *GuardedTarget) count(ctx context.Context, tenant string, fn func(context.Context) (int64, error)) (n int64, err error) {
+	err = g.step(ctx, opCount, tenant, func(ctx context.Context, p *Policy) (err error) {
+		n, err = observed(ctx, g, p, opCount, fn)
 		return err
 	})
 	return n, err
@@ -143,12 +149,17 @@ func (g *GuardedTarget) Count(ctx context.Context, tenantID string, kind store.K
 
 // Purge implements [Target].
 func (g *GuardedTarget) Purge(ctx context.Context, r Request) (Removed, error) {
+	return g.purge(ctx, r.TenantID, r, g.Target.Purge)
+}
+
+// purge takes one step by fn, on behalf of a tenant.
+func (g *GuardedTarget) purge(ctx context.Context, tenant string, r Request, fn func(context.Context, Request) (Removed, error)) (Removed, error) {
 	var sum Removed
-	err := g.step(ctx, opPurge, r.TenantID, func(ctx context.Context, p *Policy) error {
+	err := g.step(ctx, opPurge, tenant, func(ctx context.Context, p *Policy) error {
 		now := r
 		now.Limit -= int(sum.Deleted)
 		did, err := observed(ctx, g, p, opPurge, func(ctx context.Context) (Removed, error) {
-			return g.Target.Purge(ctx, now)
+			return fn(ctx, now)
 		})
 		if did.Deleted < 0 {
 			did.Deleted, err = 0, store.Errorf(store.Internal, "target %s removed %d", g.name, did.Deleted)

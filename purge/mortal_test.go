@@ -116,3 +116,34 @@ func (m mortalTarget) Purge(ctx context.Context, r purge.Request) (did purge.Rem
 	err = m.life.step(func() (err error) { did, err = m.Target.Purge(ctx, r); return err })
 	return did, err
 }
+
+// mortalAccountant is a mortalTarget that keeps an account.
+type mortalAccountant struct {
+	mortalTarget
+	books purge.Accountant
+}
+
+func (m mortalAccountant) KeepsAccount(ctx context.Context) bool { return m.books.KeepsAccount(ctx) }
+
+func (m mortalAccountant) Account(ctx context.Context, purgeID string) (c store.Counts, err error) {
+	err = m.life.step(func() (err error) { c, err = m.books.Account(ctx, purgeID); return err })
+	return c, err
+}
+
+// mortalGroup is a mortalAccountant that takes many tenants in a call.
+type mortalGroup struct {
+	mortalAccountant
+	group purge.GroupTarget
+}
+
+func (m mortalGroup) GroupSize(kind store.Kind) int { return m.group.GroupSize(kind) }
+
+func (m mortalGroup) CountGroup(ctx context.Context, ids []string, kind store.Kind) (n int64, err error) {
+	err = m.life.step(func() (err error) { n, err = m.group.CountGroup(ctx, ids, kind); return err })
+	return n, err
+}
+
+func (m mortalGroup) PurgeGroup(ctx context.Context, ids []string, r purge.Request) (did purge.Removed, err error) {
+	err = m.life.step(func() (err error) { did, err = m.group.PurgeGroup(ctx, ids, r); return err })
+	return did, err
+}

@@ -58,6 +58,8 @@ type pass struct {
 	waiting     map[string]store.Block
 	excused     map[string]bool         // are to be retried only because the disk had no room, or a target put them off
 	early       map[string]confirmation // of tenants whose turn is to come
+	objections  map[string]objection    // found when a tenant above was asked about
+	silent      map[string]bool         // a target was asked and had no answer
 	sourceFails atomic.Int32            // questions in a row that the source did not answer
 	remaining   int64
 	swept       bool        // everything due was looked at
@@ -75,7 +77,7 @@ func (e *Engine) newPass(trigger Trigger) *pass {
 		e: e, id: id.String(), trigger: trigger, started: time.Now(),
 		quota: store.NewQuota(e.settings.Load().PerPass),
 		tried: map[string]*trial{}, surveys: map[string]*survey{}, waiting: map[string]store.Block{},
-		excused: map[string]bool{}, early: map[string]confirmation{},
+		excused: map[string]bool{}, early: map[string]confirmation{}, objections: map[string]objection{}, silent: map[string]bool{},
 	}
 }
 
@@ -134,7 +136,7 @@ func (p *pass) sweep(ctx context.Context, busy *semaphore.Weighted, claims bool)
 	// the youngest: each has its turn when the one before has its place.
 	turn := make(chan struct{})
 	close(turn)
-	for c, err := range p.e.candidates(ctx, time.Now(), claims) {
+	for c, err := range p.silentLast(p.e.candidates(ctx, time.Now(), claims)) {
 		if err != nil {
 			p.fail(ctx, err)
 			return
@@ -220,15 +222,13 @@ func (p *pass) refused(ctx context.Context, id string, c candidate, err error) {
 	var blocked *store.BlockedError
 	var gate *store.GateError
 	var full *store.SpaceError
-	switch {
+	switch f := asFailure(err); {
+	case f != nil:
+		p.unanswered(id, p.dateOf(ctx, id, c), f)
+	case errors.Is(err, errStopped):
+		p.leave()
 	case errors.As(err, &blocked):
-		date := c.At
-		if id != c.ID {
-			if t, err := p.e.store.Tenant(ctx, id); err == nil {
-				date = t.EstimatedPurgeDate
-			}
-		}
-		p.waits(id, date, blocked.Block)
+		p.waits(id, p.dateOf(ctx, id, c), blocked.Block)
 	case errors.As(err, &gate):
 		p.stop(gate.Gate)
 	case errors.As(err, &full) && full.Own:
@@ -246,4 +246,16 @@ func (p *pass) refused(ctx context.Context, id string, c candidate, err error) {
 	default:
 		p.e.log.Debug("tenant changed before it was claimed", zap.String("tenant", id), zap.String("error", printable(err)))
 	}
+}
+
+// dateOf returns the date of a candidate, or of a tenant above it.
+func (p *pass) dateOf(ctx context.Context, id string, c candidate) time.Time {
+	if id == c.ID {
+		return c.At
+	}
+	t, err := p.e.store.Tenant(ctx, id)
+	if err != nil {
+		return c.At
+	}
+	return t.EstimatedPurgeDate
 }

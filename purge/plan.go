@@ -70,6 +70,13 @@ func (p *pass) predict(ctx context.Context) {
 				blocked(id, store.Block{Reason: store.BlockPurging, By: by})
 				return false
 			}
+			if o, ok := p.objected(id); ok && !c.resume {
+				if o.err == nil {
+					o.err = &store.BlockedError{TenantID: id, Block: *o.block}
+				}
+				p.refused(ctx, id, c, o.err)
+				return false
+			}
 			req := request()
 			req.Quota, req.Ahead, req.BeyondAhead = p.quota, ahead, beyond
 			a, err := p.e.store.Assess(ctx, id, req)
@@ -83,8 +90,8 @@ func (p *pass) predict(ctx context.Context) {
 				p.refused(ctx, id, c, err)
 				return false
 			}
-			if !c.resume && p.e.source != nil {
-				said := p.confirm(ctx, s, id)
+			if !c.resume && p.e.asks() {
+				said := p.inquire(ctx, s, id)
 				if said.err == nil && said.block != nil {
 					said.err = &store.BlockedError{TenantID: id, Block: *said.block}
 				}

@@ -31,7 +31,7 @@ const (
 	OutcomeDeleted  Outcome = "deleted"
 	OutcomeBlocked  Outcome = "blocked"
 	OutcomeFailed   Outcome = "failed"   // attempts are spent: a person has to retry
-	OutcomeRetrying Outcome = "retrying" // not finished, or without room on the disk: a later pass goes on
+	OutcomeRetrying Outcome = "retrying" // not finished, or not begun for want of room or of an answer: a later pass goes on
 )
 
 // Report is what a pass did, or what a plan predicts.

@@ -36,15 +36,15 @@ const (
 	checkSkipped   checkResult = "skipped" // the source failed before
 )
 
-// confirmation is what the source says of a tenant that is due, and of those
-// below it.
+// confirmation is what the source, and then targets, say of a tenant that is due,
+// and of those below it.
 type confirmation struct {
 	at     time.Time
 	result checkResult
-	// block is why the tenant has to wait; nil with checkConfirmed and, unless a
-	// sub-tenant is the reason, with checkMilder.
+	// block is why the tenant has to wait; nil with checkConfirmed, unless a target
+	// says it, and with checkMilder, unless a sub-tenant is the reason.
 	block *store.Block
-	err   error // of the store, or of the context
+	err   error // of the store, of the context, or of a target
 	// Of what was asked ahead: when the answer came, and the size of the subtree.
 	answered time.Time
 	tenants  int64
@@ -56,13 +56,21 @@ type kin struct {
 	disabled   bool
 }
 
-// ask asks the source about a due tenant, unless something else keeps it from
-// being claimed. It reports whether the claim is to be tried, with what it made
-// of the request. An error is that of the store, or its refusal; without one a
-// tenant that is not to be claimed is what the source says by now.
+// asks reports whether anybody is asked before a tenant is claimed.
+func (e *Engine) asks() bool { return e.source != nil || len(e.counters) > 0 }
+
+// ask asks the source, and targets about subscriptions, about a due tenant, unless
+// something else keeps it from being claimed. It reports whether the claim is to be
+// tried, with what it made of the request. An error is that of the store, or its
+// refusal, or that of a target which did not answer; without one a tenant that is
+// not to be claimed is what the source says by now.
 func (p *pass) ask(ctx context.Context, s *settings, id string, req *store.ClaimRequest) (bool, error) {
-	if p.e.source == nil {
+	if !p.e.asks() {
 		return true, nil
+	}
+	if o, ok := p.objected(id); ok {
+		req.Known = o.block
+		return o.block != nil, o.err
 	}
 	a, err := p.e.store.Assess(ctx, id, *req)
 	if err == nil {
@@ -79,9 +87,11 @@ func (p *pass) ask(ctx context.Context, s *settings, id string, req *store.Claim
 	}
 	c, ok := p.takeEarly(id)
 	if !ok || c.tenants != a.Tenants || time.Since(c.answered) > freshFor {
-		c = p.confirm(ctx, s, id)
+		c = p.inquire(ctx, s, id)
 	}
-	p.e.metrics.SourceChecked(string(c.result))
+	if p.e.source != nil {
+		p.e.metrics.SourceChecked(string(c.result))
+	}
 	switch {
 	case c.err != nil:
 		return false, c.err
@@ -92,12 +102,13 @@ func (p *pass) ask(ctx context.Context, s *settings, id string, req *store.Claim
 	default:
 		req.Version = a.Tenant.Version // that is what was confirmed
 	}
+	req.At = time.Now() // to ask took its time
 	return true, nil
 }
 
-// askEarly asks the source about a candidate ahead of its turn.
+// askEarly asks about a candidate ahead of its turn.
 func (p *pass) askEarly(ctx context.Context, c candidate) {
-	if p.e.source == nil || c.resume || len(c.DueAbove) > 0 || p.over(ctx) {
+	if !p.e.asks() || c.resume || len(c.DueAbove) > 0 || p.over(ctx) {
 		return
 	}
 	s := p.e.settings.Load()
@@ -105,7 +116,7 @@ func (p *pass) askEarly(ctx context.Context, c candidate) {
 	if err != nil || a.Refusal != nil {
 		return
 	}
-	got := p.confirm(ctx, s, c.ID)
+	got := p.inquire(ctx, s, c.ID)
 	got.answered, got.tenants = time.Now(), a.Tenants
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -119,6 +130,20 @@ func (p *pass) takeEarly(id string) (confirmation, bool) {
 	c, ok := p.early[id]
 	delete(p.early, id)
 	return c, ok
+}
+
+// inquire asks the source, if there is one, about a tenant and everything below
+// it, and then, unless it has to wait anyway, targets about the subscriptions.
+func (p *pass) inquire(ctx context.Context, s *settings, id string) confirmation {
+	c := confirmation{at: time.Now(), result: checkConfirmed}
+	if p.e.source != nil {
+		c = p.confirm(ctx, s, id)
+	}
+	if c.err == nil && c.block == nil && c.result == checkConfirmed {
+		o := p.subscriptions(ctx, s, id)
+		c.block, c.err = o.block, o.err
+	}
+	return c
 }
 
 // confirm asks the source about a tenant and everything below it. What it says

@@ -44,7 +44,10 @@ type Target interface {
 // Request is one bounded step.
 type Request struct {
 	TenantID string
-	Kind     store.Kind
+	// PurgeID names the purge that the step belongs to, across all targets and
+	// attempts; it is also on the receipt. "" is none, as in a trial.
+	PurgeID string
+	Kind    store.Kind
 	// Limit is the largest number of resources to remove, at least 1.
 	Limit int
 	// Resumed says that an earlier attempt may have sent the same request and

@@ -1,6 +1,9 @@
 package store
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Limits bound how many tenants all claims together take in any 24 hours,
 // descendants and immediate deletions counted (G9). Both bounds hold.
@@ -121,6 +124,23 @@ type Progress struct {
 	Targets map[string]Counts `json:"targets,omitempty"`
 	// CountsInexact: a crash or a lost answer made Deleted a lower bound.
 	CountsInexact bool `json:"countsInexact,omitempty"`
+	// Accounts names the targets that keep an account of their own of everything
+	// that they removed for the purge.
+	Accounts []string `json:"accounts,omitempty"`
+}
+
+// HasAccount reports whether a target is among Accounts.
+func (p *Progress) HasAccount(target string) bool { return slices.Contains(p.Accounts, target) }
+
+// Settles reports whether the accounts of the named targets make Deleted exact:
+// every target that removed anything has one, and is among them.
+func (p *Progress) Settles(targets []string) bool {
+	for name := range p.Targets {
+		if !p.HasAccount(name) || !slices.Contains(targets, name) {
+			return false
+		}
+	}
+	return len(p.Targets) > 0
 }
 
 // Advance is what a target did since the last report.
@@ -132,6 +152,8 @@ type Advance struct {
 	Planned, Deleted Counts
 	// Inexact says that a call may have deleted more than was reported.
 	Inexact bool
+	// Account adds Target to [Progress.Accounts].
+	Account bool
 }
 
 // Failure is an attempt that ended in an error.
@@ -150,6 +172,9 @@ type Verification struct {
 	Remaining Counts
 	// Targets names the targets that were counted.
 	Targets []string
+	// Settled names those of which Deleted was compared with their account. See
+	// [Progress.Settles].
+	Settled []string
 }
 
 // Erased tells what one bounded step removed.

@@ -29,12 +29,13 @@ type memory struct {
 	next    int
 	held    map[owner]map[int]bool
 	counted map[owner]bool
+	books   map[string]store.Counts // by purge
 	names   int
 	broken  bool
 }
 
 func newMemory(defect string) *memory {
-	return &memory{defect: defect, held: map[owner]map[int]bool{}, counted: map[owner]bool{}}
+	return &memory{defect: defect, held: map[owner]map[int]bool{}, counted: map[owner]bool{}, books: map[string]store.Counts{}}
 }
 
 // system returns what the suite needs.
@@ -182,6 +183,10 @@ func (m *memory) Purge(ctx context.Context, r purge.Request) (purge.Removed, err
 		if m.held[found[i]][id] || m.defect == "counts requests" {
 			did.Deleted++
 		}
+		if b := m.books[r.PurgeID]; m.held[found[i]][id] {
+			b.Add(r.Kind, 1)
+			m.books[r.PurgeID] = b
+		}
 		delete(m.held[found[i]], id)
 		m.mu.Unlock()
 	}
@@ -196,4 +201,72 @@ func (m *memory) Purge(ctx context.Context, r purge.Request) (purge.Removed, err
 		did.Deleted--
 	}
 	return did, nil
+}
+
+// GroupSize implements [purge.GroupTarget].
+func (m *memory) GroupSize(store.Kind) int { return 20 }
+
+// CountGroup implements [purge.GroupTarget].
+func (m *memory) CountGroup(ctx context.Context, tenants []string, kind store.Kind) (sum int64, err error) {
+	for _, id := range tenants {
+		n, err := m.Count(ctx, id, kind)
+		if err != nil {
+			return sum, err
+		}
+		if sum += n; m.defect == "group counts one" {
+			break
+		}
+	}
+	return sum, nil
+}
+
+// PurgeGroup implements [purge.GroupTarget].
+func (m *memory) PurgeGroup(ctx context.Context, tenants []string, r purge.Request) (sum purge.Removed, err error) {
+	for _, id := range tenants {
+		one := r
+		one.TenantID = id
+		if m.defect != "group limits each" {
+			one.Limit -= int(sum.Deleted)
+		}
+		if one.Limit <= 0 {
+			sum.More = m.defect != "group forgets the rest"
+			break
+		}
+		if m.defect == "group takes a neighbour" {
+			m.forget("Acme", r.Kind)
+		}
+		did, err := m.Purge(ctx, one)
+		if sum.Deleted += did.Deleted; err != nil {
+			return sum, err
+		}
+		sum.More = sum.More || did.More
+	}
+	return sum, nil
+}
+
+// forget removes what nobody asked for.
+func (m *memory) forget(tenant string, kind store.Kind) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.held, owner{tenant, kind})
+}
+
+// KeepsAccount implements [purge.Accountant].
+func (m *memory) KeepsAccount(context.Context) bool { return true }
+
+// Account implements [purge.Accountant].
+func (m *memory) Account(_ context.Context, purgeID string) (store.Counts, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.broken && m.defect != "account of nothing" {
+		return store.Counts{}, store.Errorf(store.Unavailable, "the memory is broken")
+	}
+	if m.defect == "one account" {
+		var sum store.Counts
+		for _, c := range m.books {
+			sum = sum.Plus(c)
+		}
+		return sum, nil
+	}
+	return m.books[purgeID], nil
 }

@@ -73,6 +73,10 @@ func Run(t *testing.T, h Harness) {
 		{"ConcurrentTenantsDoNotMix", concurrentTenants},
 		{"ConcurrentPurgesOfOneTenantCountOnce", concurrentSame},
 		{"BrokenSystemIsAnErrorNotAbsence", brokenSystem},
+		{"GroupCountsTheSum", groupCounts},
+		{"GroupPurgesInStepsAndCountsExactly", groupPurges},
+		{"GroupLeavesConfusableTenants", groupIsolated},
+		{"AccountIsOfThePurgeAlone", accountIsKept},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.run(&trial{T: t, h: h, sys: h.New(t)})

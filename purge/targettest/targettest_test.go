@@ -54,6 +54,13 @@ func TestRun_FindsDefects(t *testing.T) {
 		"hangs":             "CancelledContextReturns",
 		"absence":           "BrokenSystemIsAnErrorNotAbsence",
 		"gives up":          "BrokenSystemIsAnErrorNotAbsence",
+
+		"group counts one":        "GroupCountsTheSum",
+		"group limits each":       "GroupPurgesInStepsAndCountsExactly",
+		"group forgets the rest":  "GroupPurgesInStepsAndCountsExactly",
+		"group takes a neighbour": "GroupLeavesConfusableTenants",
+		"one account":             "AccountIsOfThePurgeAlone",
+		"account of nothing":      "AccountIsOfThePurgeAlone",
 	} {
 		t.Run(defect, func(t *testing.T) {
 			cmd := exec.Command(os.Args[0], "-test.run=^TestRun_OfADefect$")

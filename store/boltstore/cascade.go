@@ -2,6 +2,7 @@ package boltstore
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -53,6 +54,9 @@ func (s *Store) Record(ctx context.Context, tok store.Token, a store.Advance) er
 				}
 			}
 			p.Targets = targets
+			if a.Account && !p.HasAccount(a.Target) {
+				p.Accounts = append(slices.Clone(p.Accounts), a.Target)
+			}
 		}
 		return w.progress(at, old, &p)
 	})

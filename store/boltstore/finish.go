@@ -185,6 +185,7 @@ func (w *wtx) finish(at spot, top, old *record, nodes []node, held tally, v stor
 	}
 	removed.SubTenants = int64(len(nodes) - 1)
 	p.Deleted = p.Deleted.Plus(removed)
+	p.CountsInexact = p.CountsInexact && !p.Settles(v.Settled)
 	done := *top
 	done.Purge = &p
 

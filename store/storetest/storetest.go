@@ -56,6 +56,7 @@ func groups() []group {
 		{"Claim", claimCases()},
 		{"Block", blockCases()},
 		{"Absorb", absorbCases()},
+		{"Accounts", accountCases()},
 		{"Limits", limitsCases()},
 		{"Gates", gatesCases()},
 		{"Lease", leaseCases()},

@@ -1,0 +1,79 @@
+package storetest
+
+import (
+	"slices"
+	"time"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+func accountCases() []testCase {
+	users := func(n int64) store.Counts { return store.Counts{Users: n} }
+	// inexact purges acme from targets, some with an account, of which an answer
+	// was lost.
+	inexact := func(e *env, accounts map[string]bool, settled ...string) store.Receipt {
+		e.disabled("acme", "")
+		tok := e.claim("acme", due10).Token
+		for name, account := range accounts {
+			e.record(tok, store.Advance{At: due10, Lease: lease, Target: name, Planned: users(3), Account: account})
+			e.record(tok, store.Advance{At: due10, Lease: lease, Target: name, Deleted: users(2), Inexact: true})
+		}
+		e.reopen()
+		tok = e.resume("acme", due10.Add(2*lease)).Token
+		e.record(tok, store.Advance{At: due10.Add(2 * lease), Lease: lease})
+		for name, account := range accounts {
+			if p := e.tenant("acme").Purge; p.HasAccount(name) != account || !p.CountsInexact {
+				e.t.Errorf("%s has an account: %t, %+v", name, !account, p)
+			}
+			e.record(tok, store.Advance{At: due10.Add(2 * lease), Lease: lease, Target: name, Deleted: users(1)})
+		}
+		r, err := e.s.Finish(e.ctx(), tok, store.Verification{At: due10.Add(2 * lease), Settled: settled})
+		if err != nil {
+			e.t.Fatalf("Finish: %v", err)
+		}
+		for name := range accounts {
+			e.equal(users(3), r.Targets[name], name)
+		}
+		return r
+	}
+	want := func(exact bool, accounts map[string]bool, settled ...string) func(*env) {
+		return func(e *env) {
+			if r := inexact(e, accounts, settled...); r.CountsExact != exact {
+				e.t.Errorf("the counts are exact: %t, want %t", r.CountsExact, exact)
+			}
+		}
+	}
+	both := map[string]bool{"ldap": true, "scim": true}
+	return []testCase{
+		{"OfAllTargetsMakeCountsExact_G5", want(true, both, "ldap", "scim")},
+		{"ThatWereNotComparedDoNot_G5", want(false, both, "ldap")},
+		{"OfSomeTargetsDoNot_G5", want(false, map[string]bool{"ldap": true, "scim": false}, "ldap", "scim")},
+		{"OfNoTargetDoNot_G5", want(false, nil, "ldap")},
+		{"DoNotSettleWhatADescendantHadRemoved_G5", func(e *env) {
+			e.createAll("top", "child<top")
+			e.deactivate("child", t0, 10)
+			e.deactivate("top", t0, 10)
+			tok := e.claim("child", due10).Token
+			e.record(tok, store.Advance{At: due10, Lease: lease, Target: "ldap", Deleted: users(1), Account: true, Inexact: true})
+			e.postpone(tok, due10, time.Time{})
+			tok = e.claim("top", due10).Token
+			if p := e.tenant("top").Purge; len(p.Accounts) != 0 {
+				e.t.Errorf("the claim has the accounts %q of another purge", p.Accounts)
+			}
+			r, err := e.s.Finish(e.ctx(), tok, store.Verification{At: due10, Settled: []string{"ldap"}})
+			if err != nil || r.CountsExact {
+				e.t.Errorf("Finish = exact: %t, %v", r.CountsExact, err)
+			}
+		}},
+		{"AreNamedOnce", func(e *env) {
+			e.disabled("acme", "")
+			tok := e.claim("acme", due10).Token
+			for _, name := range []string{"ldap", "ldap", "scim"} {
+				e.record(tok, store.Advance{At: due10, Lease: lease, Target: name, Account: true})
+			}
+			if got := e.tenant("acme").Purge.Accounts; !slices.Equal(got, []string{"ldap", "scim"}) {
+				e.t.Errorf("accounts %q", got)
+			}
+		}},
+	}
+}
