@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/purge/postgrestarget"
 	"github.com/tenantpurge/purger/purge/postgrestarget/pgtest"
 	"github.com/tenantpurge/purger/store"
 	"github.com/tenantpurge/purger/store/boltstore"
@@ -130,7 +131,9 @@ func benchEngine(b *testing.B, target purge.Target, tenants []string) time.Durat
 	must(s.EndImport(ctx, past))
 	settings := purge.DefaultSettings()
 	settings.PerPass, settings.Limits = 0, store.Limits{}
-	engine, err := purge.New(purge.Options{Store: s, Targets: []purge.Target{target}, Settings: settings})
+	guarded, err := purge.Guarded(target, postgrestarget.DefaultPolicy(), purge.GuardOptions{})
+	must(err)
+	engine, err := purge.New(purge.Options{Store: s, Targets: []purge.Target{guarded}, Settings: settings})
 	must(err)
 	began := time.Now()
 	report, err := engine.Run(ctx, purge.TriggerRun)

@@ -22,8 +22,9 @@ type catalog struct {
 
 // schema is what the database has of what is configured.
 type schema struct {
-	sources map[store.Kind]*source
-	ledger  string // quoted; "" when there is none
+	sources       map[store.Kind]*source
+	subscriptions counter // zero without a statement
+	ledger        string  // quoted; "" when there is none
 }
 
 // source is where the resources of one kind are. Either table or own is set, or
@@ -80,7 +81,7 @@ func (t *Target) schema(ctx context.Context) (*schema, error) {
 		return nil, err
 	}
 	// What is wrong may be mended at any time.
-	if c.known = s; slices.ContainsFunc(t.kinds, func(k store.Kind) bool { return s.sources[k].err != nil }) {
+	if c.known = s; s.subscriptions.err != nil || slices.ContainsFunc(t.kinds, func(k store.Kind) bool { return s.sources[k].err != nil }) {
 		c.known = nil
 	}
 	c.loaded = time.Now()
@@ -113,6 +114,13 @@ func (t *Target) load(ctx context.Context) (*schema, error) {
 			src.err = refused("look at "+string(kind), src.err)
 		}
 		s.sources[kind] = src
+	}
+	if t.CountsSubscriptions() {
+		typ, err := describeSubscriptions(ctx, conn.Conn(), t.cfg.Subscriptions)
+		if err != nil && asPgError(err) == nil && store.CodeOf(err) == store.Internal {
+			return nil, refused("look at the tables", err)
+		}
+		s.subscriptions = counter{typ, refused("look at subscriptions", err)}
 	}
 	return s, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/zap"
 
+	"github.com/tenantpurge/purger/purge"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -22,8 +23,14 @@ type Config struct {
 	// it says otherwise with target_session_attrs, only a primary is accepted: a
 	// standby may count what is long gone.
 	DSN string
-	// Kinds holds what to do for each kind; at least one.
+	// Kinds holds what to do for each kind; at least one, unless there is
+	// Subscriptions.
 	Kinds map[store.Kind]Kind
+	// Subscriptions is a statement that returns one number, how many active
+	// subscriptions the tenant $1 has: one with any is not purged. NULL, no row
+	// and an error are no answer, and then it is not purged either. "" asks for
+	// none.
+	Subscriptions string
 	// StatementTimeout bounds every statement; 0 is 25 s, which is below the
 	// engine's own time-out of a call.
 	StatementTimeout time.Duration
@@ -123,8 +130,11 @@ func (c Config) validate() error {
 	if _, err := parseName(c.Ledger); err != nil {
 		wrong("ledger", "%q: %v", c.Ledger, err)
 	}
-	if len(c.Kinds) == 0 {
-		wrong("kinds", "none; want a table or statements for at least one of %v", store.Kinds())
+	if len(c.Kinds) == 0 && c.Subscriptions == "" {
+		wrong("kinds", "none; want a table or statements for at least one of %v, or subscriptions", store.Kinds())
+	}
+	if text := c.subscriptionProblem(); text != "" {
+		wrong("subscriptions", "%s", text)
 	}
 	for kind, k := range c.Kinds {
 		if _, err := store.ParseKind(string(kind)); err != nil {
@@ -223,4 +233,13 @@ func dsnProblem(err error) string {
 		return "it does not parse"
 	}
 	return text
+}
+
+// DefaultPolicy returns the policy that suits a target: more calls at a time than
+// [purge.DefaultPolicy] has, since those that wait are answered together. What
+// the database sees is bounded by [Config.Connections].
+func DefaultPolicy() purge.Policy {
+	p := purge.DefaultPolicy()
+	p.Concurrency = 64
+	return p
 }

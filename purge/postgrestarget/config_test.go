@@ -52,7 +52,14 @@ func TestNew_RefusesWithTheField(t *testing.T) {
 		"$2 in count": {func(c *postgrestarget.Config) {
 			c.Kinds["user"] = postgrestarget.Kind{Count: own + " LIMIT $2", Delete: own}
 		}, []string{"kinds.user.count"}},
-		"ledger": {func(c *postgrestarget.Config) { c.Ledger = "a.b.c" }, []string{"ledger"}},
+		"subscriptions alone": {func(c *postgrestarget.Config) { c.Kinds, c.Subscriptions = nil, own }, nil},
+		"subscriptions blank": {func(c *postgrestarget.Config) { c.Subscriptions = " " }, []string{"subscriptions"}},
+		"subscriptions NUL":   {func(c *postgrestarget.Config) { c.Subscriptions = own + "\x00" }, []string{"subscriptions"}},
+		"subscriptions, no $1": {func(c *postgrestarget.Config) { c.Subscriptions = "SELECT count(*) FROM x WHERE y = $10" },
+			[]string{"subscriptions"}},
+		"subscriptions, $2": {func(c *postgrestarget.Config) { c.Subscriptions = own + " LIMIT $2" }, []string{"subscriptions"}},
+		"subscriptions, $3": {func(c *postgrestarget.Config) { c.Subscriptions = own + " LIMIT $3" }, []string{"subscriptions"}},
+		"ledger":            {func(c *postgrestarget.Config) { c.Ledger = "a.b.c" }, []string{"ledger"}},
 		"times, numbers": {func(c *postgrestarget.Config) {
 			c.StatementTimeout, c.LockTimeout, c.Connections = -1, time.Millisecond, 1
 		}, []string{"connections", "lockTimeout", "statementTimeout"}},

@@ -71,17 +71,7 @@ func (t *Target) countTogether(ctx context.Context, conn *pgxpool.Conn, s *schem
 			p.answer(0, src.err)
 		case src.own != nil:
 			if fitting(p, src.own.countType) {
-				b.Queue(src.own.count, src.own.countType.value(p.tenant)).QueryRow(func(row pgx.Row) error {
-					var n *int64
-					if err := row.Scan(&n); err != nil {
-						return err
-					}
-					if n == nil {
-						return store.Errorf(store.Precondition, "count %s: the statement returned NULL", p.kind)
-					}
-					p.answer(*n, nil)
-					return nil
-				})
+				queueOwnCount(b, src.own, p)
 			}
 		case fitting(p, src.table.typ):
 			tables[src.table] = append(tables[src.table], p)
@@ -100,7 +90,11 @@ func (t *Target) countTogether(ctx context.Context, conn *pgxpool.Conn, s *schem
 				return err
 			}
 			for _, p := range group {
-				p.answer(found[p.tenant], nil)
+				sum := int64(0)
+				for _, id := range p.fit {
+					sum += found[id]
+				}
+				p.answer(sum, nil)
 			}
 			return nil
 		})
@@ -115,22 +109,53 @@ func (t *Target) countTogether(ctx context.Context, conn *pgxpool.Conn, s *schem
 	return err
 }
 
-// fitting reports whether a call's tenant can be in a column of the type, and
-// answers the call when it cannot.
-func fitting[R any](p *pending[R], typ columnType) bool {
-	fits, err := typ.fits(p.tenant)
-	if !fits {
-		var none R
-		p.answer(none, err)
+// queueOwnCount queues the operator's statement for each tenant of a call.
+func queueOwnCount(b *pgx.Batch, o *own, p *counting) {
+	sum := int64(0)
+	for i, id := range p.fit {
+		b.Queue(o.count, o.countType.value(id)).QueryRow(func(row pgx.Row) error {
+			var n *int64
+			if err := row.Scan(&n); err != nil {
+				return err
+			}
+			if n == nil {
+				return store.Errorf(store.Precondition, "count %s: the statement returned NULL", p.kind)
+			}
+			if sum += *n; i == len(p.fit)-1 {
+				p.answer(sum, nil)
+			}
+			return nil
+		})
 	}
-	return fits
+}
+
+// fitting notes which tenants of a call can be in a column of the type, and
+// reports whether any can. Otherwise, and when one is refused, it answers the
+// call.
+func fitting[R any](p *pending[R], typ columnType) bool {
+	var none R
+	p.fit = make([]string, 0, len(p.tenants))
+	for _, id := range p.tenants {
+		fits, err := typ.fits(id)
+		if err != nil {
+			p.answer(none, err)
+			return false
+		}
+		if fits {
+			p.fit = append(p.fit, id)
+		}
+	}
+	if len(p.fit) == 0 {
+		p.answer(none, nil)
+	}
+	return len(p.fit) > 0
 }
 
 // tenantsOf returns whose the calls are.
 func tenantsOf[R any](calls []*pending[R]) []string {
-	ids := make([]string, len(calls))
-	for i, p := range calls {
-		ids[i] = p.tenant
+	var ids []string
+	for _, p := range calls {
+		ids = append(ids, p.fit...)
 	}
 	return ids
 }

@@ -36,7 +36,12 @@ func (t *Target) Diagnose(ctx context.Context) ([]purge.Finding, error) {
 			}
 		}
 	}
-	if err == nil {
+	if c := s.subscriptions; c.err != nil {
+		d.add(purge.SeverityError, "subscriptions", "", "%s", c.err)
+	} else if t.CountsSubscriptions() {
+		d.add(purge.SeverityInfo, "subscriptions", "", "PostgreSQL understands the statement; a tenant with any is not purged")
+	}
+	if err == nil && len(t.kinds) > 0 {
 		err = d.ledger(ctx)
 	}
 	order := []purge.Severity{purge.SeverityError, purge.SeverityWarning, purge.SeverityInfo}

@@ -12,6 +12,11 @@
 //	    count:  SELECT count(*) FROM clients WHERE owner = $1
 //	    delete: DELETE FROM clients WHERE id IN (SELECT id FROM clients WHERE owner = $1 LIMIT $2)
 //
+// With the statement "subscriptions" it also supplies the number of active
+// subscriptions of a tenant, which keep it from being purged:
+//
+//	subscriptions: SELECT count(*) FROM subscriptions WHERE tenant = $1 AND ended IS NULL
+//
 // Needed is PostgreSQL 13 or newer, on its primary, and a role with SELECT and
 // DELETE on those tables and no more. [Target.Diagnose] finds what is missing,
 // what is too much, and what would be slow.

@@ -2,6 +2,7 @@ package postgrestarget
 
 import (
 	"context"
+	"iter"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -10,9 +11,9 @@ import (
 	"github.com/tenantpurge/purger/store"
 )
 
-// maxGroup is how many calls are answered together at most. Beyond, a statement
-// only grows longer.
-const maxGroup = 512
+// maxGroup is of how many tenants calls are answered together at most. Beyond, a
+// statement only grows longer.
+const maxGroup = 2048
 
 // parting is how long a call whose context has ended waits for an answer that
 // is under way. It is less than the time after which the engine gives it up.
@@ -20,9 +21,11 @@ const parting = 3 * time.Second
 
 // call is what a caller asks for.
 type call struct {
-	tenant string
-	kind   store.Kind
-	limit  int // of a purge
+	tenants []string // at least one
+	kind    store.Kind
+	// Of a purge.
+	limit int
+	purge string // its id
 }
 
 // key is what no two groups work on at a time.
@@ -31,13 +34,26 @@ type key struct {
 	kind   store.Kind
 }
 
-func (c call) key() key { return key{c.tenant, c.kind} }
+// keys returns what the call works on.
+func (c call) keys() iter.Seq[key] {
+	return func(yield func(key) bool) {
+		for _, id := range c.tenants {
+			if !yield(key{id, c.kind}) {
+				return
+			}
+		}
+	}
+}
+
+// lead is by what the call is remembered.
+func (c call) lead() key { return key{c.tenants[len(c.tenants)-1], c.kind} }
 
 // pending is a call that waits for its answer.
 type pending[R any] struct {
 	call
 	ctx  context.Context //nolint:containedctx // it is the caller's, who waits
 	done chan struct{}
+	fit  []string // those of the tenants that the tables can hold
 	// Valid once done is closed.
 	result R
 	err    error
@@ -56,8 +72,8 @@ func (p *pending[R]) answer(result R, err error) {
 // gatherer lets calls that wait at the same time be answered together: while
 // one group is under way the next one gathers, so nobody waits for company. A
 // group that takes long, because of a lock or a large tenant, does not hold up
-// the others: another lane opens beside it. Two calls for the same tenant and
-// kind are never under way at a time.
+// the others: another lane opens beside it. Two calls for a tenant and kind are
+// never under way at a time.
 type gatherer[R any] struct {
 	run func(context.Context, []*pending[R])
 
@@ -180,7 +196,9 @@ func (g *gatherer[R]) lane(group []*pending[R]) {
 func (g *gatherer[R]) finish(group []*pending[R]) {
 	var again []*pending[R]
 	for _, p := range group {
-		delete(g.busy, p.key())
+		for k := range p.keys() {
+			delete(g.busy, k)
+		}
 		if p.ctx.Err() != nil {
 			var none R
 			p.answer(none, withdrawn()) // nobody would hear of a further try
@@ -230,25 +248,39 @@ func (g *gatherer[R]) runGroup(group []*pending[R]) {
 // caller holds mu.
 func (g *gatherer[R]) take() []*pending[R] {
 	var group, rest []*pending[R]
-	single := false
+	single, tenants := false, 0
 	for _, p := range g.waiting {
-		k := p.key()
-		if single || len(group) == maxGroup || g.busy[k] || len(group) > 0 && g.alone[k] {
+		alone := g.alone[p.lead()]
+		if single || len(group) > 0 && (alone || tenants+len(p.tenants) > maxGroup) || g.taken(p) {
 			rest = append(rest, p)
 			continue
 		}
-		single = g.alone[k]
-		g.busy[k] = true
+		single = alone
+		tenants += len(p.tenants)
+		for k := range p.keys() {
+			g.busy[k] = true
+		}
 		group = append(group, p)
 	}
 	g.waiting = rest
 	return group
 }
 
-// maxAlone bounds what is remembered of tenants that need to be alone.
+// taken reports whether another group works on a tenant of the call. The caller
+// holds mu.
+func (g *gatherer[R]) taken(p *pending[R]) bool {
+	for k := range p.keys() {
+		if g.busy[k] {
+			return true
+		}
+	}
+	return false
+}
+
+// maxAlone bounds what is remembered of calls that need to be alone.
 const maxAlone = 10_000
 
-// setAlone says whether a tenant's calls are to be tried on their own.
+// setAlone says whether calls like one are to be tried on their own.
 func (g *gatherer[R]) setAlone(k key, alone bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -93,7 +93,7 @@ func TestPurge_G5_ExactThroughKilledServers(t *testing.T) {
 				pause := time.NewTicker(20 * time.Millisecond)
 				defer pause.Stop()
 				for ; ctx.Err() == nil; <-pause.C {
-					did, err := b.Purge(ctx, purge.Request{TenantID: name(i), Kind: store.KindUser, Limit: 7})
+					did, err := b.Purge(ctx, purge.Request{TenantID: name(i), PurgeID: name(i), Kind: store.KindUser, Limit: 7})
 					reported.Add(did.Deleted)
 					if err != nil && store.CodeOf(err) == store.Internal {
 						lost.Add(1)
@@ -117,7 +117,7 @@ func TestPurge_G5_ExactThroughKilledServers(t *testing.T) {
 		wg.Wait()
 		cancel()
 		left := server.Int(t, b.db, "SELECT count(*) FROM users")
-		noted := server.Int(t, b.db, "SELECT coalesce(sum(deleted), 0) FROM purger_ledger WHERE tenant_id LIKE 'r'||$1::int||'-%'", round)
+		noted := server.Int(t, b.db, "SELECT coalesce(sum(deleted), 0) FROM purger_ledger WHERE purge LIKE 'r'||$1::int||'-%'", round)
 		if left != 0 || noted != tenants*rows {
 			t.Errorf("round %d: %d are left, the ledger has %d; want 0 and %d", round, left, noted, tenants*rows)
 		}

@@ -25,13 +25,13 @@ func LedgerSQL(name, role string) (string, error) {
 	}
 	sql := fmt.Sprintf(`CREATE TABLE IF NOT EXISTS %s (
   target text NOT NULL,
-  tenant_id text COLLATE "C" NOT NULL,
+  purge text COLLATE "C" NOT NULL, -- as on the receipt
   kind text NOT NULL,
   deleted bigint NOT NULL, -- by all steps so far
   batch uuid NOT NULL, -- the last step
   batch_deleted bigint NOT NULL, -- by the last step
   updated_at timestamptz NOT NULL DEFAULT now(),
-  PRIMARY KEY (tenant_id, kind, target)
+  PRIMARY KEY (purge, kind, target)
 );
 `, parts.Sanitize())
 	if role != "" {
@@ -95,12 +95,13 @@ WHERE c.oid = pg_catalog.to_regclass($1) AND pg_catalog.has_table_privilege(c.oi
 	return pgx.Identifier{schemaName, tableName}.Sanitize(), err
 }
 
-// noteSQL adds to the ledger what a query yields: target, tenant, kind, how many
-// rows, the batch, and how many rows again.
+// noteSQL adds to the ledger what a query yields: target, purge, kind, how many
+// rows, the batch, and how many rows again. Its parameters are those of
+// [Target.note].
 func noteSQL(ledger, query string) string {
-	return fmt.Sprintf(`INSERT INTO %s AS l (target, tenant_id, kind, deleted, batch, batch_deleted)
+	return fmt.Sprintf(`INSERT INTO %s AS l (target, purge, kind, deleted, batch, batch_deleted)
 %s
-ON CONFLICT (tenant_id, kind, target) DO UPDATE SET deleted = l.deleted + excluded.deleted,
+ON CONFLICT (purge, kind, target) DO UPDATE SET deleted = l.deleted + excluded.deleted,
  batch = excluded.batch, batch_deleted = excluded.batch_deleted, updated_at = excluded.updated_at`, ledger, query)
 }
 
@@ -110,33 +111,43 @@ type batch struct {
 	ledger string // quoted; "" when there is none
 	// apart: the statement does not write to the ledger by itself.
 	apart bool
-	// What it removed, known before COMMIT: how many rows, and of which tenant
-	// and kind some of them were.
+	// What it removed, known before COMMIT: how many rows, and of which kind and
+	// purge some of them were.
 	deleted int64
 	kind    store.Kind
-	tenant  string
+	purge   string
+}
+
+// account returns under what the ledger has the rows of a purge: its id. Rows
+// that are removed for no purge have an account of their own.
+func (b *batch) account(purge string) string {
+	if purge == "" {
+		return b.id.String()
+	}
+	return purge
 }
 
 // removed notes that a statement of the batch has removed rows.
-func (b *batch) removed(kind store.Kind, tenant string, n int64) {
+func (b *batch) removed(kind store.Kind, purge string, n int64) {
 	if n != 0 {
-		b.kind, b.tenant = kind, tenant
+		b.kind, b.purge = kind, b.account(purge)
 		b.deleted += n
 	}
 }
 
-// note returns the arguments with which removal writes to the ledger.
-func (t *Target) note(args []any, kind store.Kind, b batch) []any {
+// note appends the arguments with which a removal writes to the ledger: target,
+// kind, batch, and one account or several.
+func (t *Target) note(args []any, kind store.Kind, b batch, accounts any) []any {
 	if b.ledger == "" {
 		return args
 	}
-	return append(args, t.cfg.Name, string(kind), b.id)
+	return append(args, t.cfg.Name, string(kind), b.id, accounts)
 }
 
 // noteApart writes to the ledger in a statement of its own.
 func (t *Target) noteApart(ctx context.Context, conn *pgx.Conn, b batch) error {
 	_, err := conn.Exec(ctx, noteSQL(b.ledger, "VALUES ($1::text, $2::text, $3::text, $4::bigint, $5::uuid, $4::bigint)"),
-		t.cfg.Name, b.tenant, string(b.kind), b.deleted, b.id)
+		t.cfg.Name, b.purge, string(b.kind), b.deleted, b.id)
 	return err
 }
 
@@ -174,7 +185,7 @@ func (t *Target) committed(ctx context.Context, b batch) (bool, error) {
 	}
 }
 
-// askLedger reads the last batch of a tenant and kind. A plain SELECT would not
+// askLedger reads the last batch of a purge and kind. A plain SELECT would not
 // see, and not wait for, a row that is being inserted; an INSERT does. It is
 // rolled back.
 func (t *Target) askLedger(ctx context.Context, b batch) (bool, error) {
@@ -189,10 +200,10 @@ func (t *Target) askLedger(ctx context.Context, b batch) (bool, error) {
 	queue := &pgx.Batch{}
 	t.begin(queue)
 	var last uuid.UUID
-	queue.Queue(fmt.Sprintf(`INSERT INTO %s AS l (target, tenant_id, kind, deleted, batch, batch_deleted)
+	queue.Queue(fmt.Sprintf(`INSERT INTO %s AS l (target, purge, kind, deleted, batch, batch_deleted)
 VALUES ($1, $2, $3, 0, $4::uuid, 0)
-ON CONFLICT (tenant_id, kind, target) DO UPDATE SET deleted = l.deleted RETURNING l.batch`, b.ledger),
-		t.cfg.Name, b.tenant, string(b.kind), uuid.Nil).QueryRow(func(row pgx.Row) error { return row.Scan(&last) })
+ON CONFLICT (purge, kind, target) DO UPDATE SET deleted = l.deleted RETURNING l.batch`, b.ledger),
+		t.cfg.Name, b.purge, string(b.kind), uuid.Nil).QueryRow(func(row pgx.Row) error { return row.Scan(&last) })
 	err = conn.SendBatch(ctx, queue).Close()
 	return last == b.id, err
 }

@@ -67,36 +67,53 @@ func oneNumber(fields []pgconn.FieldDescription) bool {
 	return false
 }
 
-// removeOwn answers a call with the operator's statement.
+// removeOwn answers a call with the operator's statement, tenant by tenant.
 func (t *Target) removeOwn(ctx context.Context, conn *pgxpool.Conn, s *schema, o *own, p *removing) {
-	if ctx.Err() != nil || conn.Conn().IsClosed() {
-		p.answer(purge.Removed{}, store.Errorf(store.Unavailable, "delete: not begun: the connection was lost"))
+	sum := int64(0)
+	for _, id := range p.fit {
+		if ctx.Err() != nil || conn.Conn().IsClosed() {
+			p.answer(purge.Removed{Deleted: sum}, store.Errorf(store.Unavailable, "delete: not begun: the connection was lost"))
+			return
+		}
+		limit := int64(p.limit) - sum
+		if limit <= 0 {
+			p.answer(purge.Removed{Deleted: sum, More: true}, nil)
+			return
+		}
+		n, out := t.ownStep(ctx, conn, s, o, p, id, limit)
+		sum += n
+		switch {
+		case out.lost:
+			p.answer(purge.Removed{Deleted: sum}, out.err)
+		case out.err != nil:
+			p.answer(purge.Removed{Deleted: sum}, refused("delete", out.err))
+		case o.limited && n >= limit:
+			p.answer(purge.Removed{Deleted: sum, More: true}, nil)
+		default:
+			continue
+		}
 		return
 	}
-	n, out := t.ownStep(ctx, conn, s, o, p)
-	switch {
-	case out.lost:
-		p.answer(purge.Removed{}, out.err)
-	case out.err != nil:
-		p.answer(purge.Removed{}, refused("delete", out.err))
-	default:
-		p.answer(purge.Removed{Deleted: n, More: o.limited && n >= int64(p.limit)}, nil)
-	}
+	p.answer(purge.Removed{Deleted: sum}, nil)
 }
 
 // ownStep runs the statement in a transaction of its own, and notes in the
-// ledger how many rows it says to have removed.
-func (t *Target) ownStep(ctx context.Context, conn *pgxpool.Conn, s *schema, o *own, p *removing) (int64, outcome) {
-	args := []any{o.delType.value(p.tenant)}
+// ledger how many rows it says to have removed. It returns how many are known to
+// be gone.
+func (t *Target) ownStep(ctx context.Context, conn *pgxpool.Conn, s *schema, o *own, p *removing, tenant string, limit int64) (int64, outcome) {
+	args := []any{o.delType.value(tenant)}
 	if o.limited {
-		args = append(args, p.limit)
+		args = append(args, limit)
 	}
 	b := batch{id: uuid.New(), ledger: s.ledger, apart: true}
 	out := t.transact(ctx, conn, &b, step{o.remove, args, func(rows pgx.Rows) error {
 		n, err := affected(rows)
-		b.removed(p.kind, p.tenant, n)
+		b.removed(p.kind, p.purge, n)
 		return err
 	}})
+	if out.err != nil {
+		return 0, out
+	}
 	return b.deleted, out
 }
 

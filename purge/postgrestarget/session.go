@@ -75,12 +75,17 @@ func rollback(conn *pgxpool.Conn) {
 }
 
 // Check implements [purge.Checker]: the tables are there, and the role may
-// count and delete in them.
+// count and delete in them; the statement for subscriptions answers.
 func (t *Target) Check(ctx context.Context) error {
 	t.catalog.forget()
 	s, err := t.schema(ctx)
 	if err != nil {
 		return err
+	}
+	if t.CountsSubscriptions() {
+		if _, err := t.ActiveSubscriptions(ctx, s.subscriptions.typ.nobody()); err != nil {
+			return err
+		}
 	}
 	conn, err := t.acquire(ctx)
 	if err != nil {

@@ -52,59 +52,56 @@ func (tbl *table) address() (columns, among string) {
 	return columns, fmt.Sprintf("(%s) IN (SELECT %s FROM doomed)", strings.Join(names, ", "), strings.Join(aliases, ", "))
 }
 
-// removal returns the end of a statement that removes what is doomed, counts it
-// by tenant in "tally", and notes that in the ledger, if there is one, as the
-// batch in the three parameters from first on.
-func (tbl *table) removal(ledger string, first int) string {
-	_, among := tbl.address()
-	sql := fmt.Sprintf(`, gone AS (DELETE FROM %s t WHERE %s AND %s RETURNING %s AS tenant)
-, tally AS (SELECT tenant, count(*) AS n FROM gone GROUP BY 1)`, tbl.name, among, tbl.matches(), tbl.id())
-	if ledger != "" {
-		sql += fmt.Sprintf("\n, noted AS (%s)", noteSQL(ledger, fmt.Sprintf("SELECT $%d::text, tenant, $%d::text, n, $%d::uuid, n FROM tally ORDER BY tenant",
-			first, first+1, first+2)))
-	}
-	return sql
-}
-
-// groupSQL removes rows of the tenants $1, of each at most what $2 says, and $3
-// in all. The first tenants come first: one after the one at which $3 is reached
-// was not looked at. It returns how many rows were looked at by the tenant's
-// place in $1, and how many are gone by tenant.
+// groupSQL removes the rows of the tenants $1, each of the call whose place is
+// beside it in $2, unless there are more than $3 in all. It returns how many it
+// found, counted no further than to one more than that, beside a NULL, and by
+// place how many are gone. The parameters from $4 on are those of [noteSQL], the
+// last one the accounts by place.
 func (tbl *table) groupSQL(ledger string) string {
-	columns, _ := tbl.address()
-	return fmt.Sprintf(`WITH doomed AS (
- SELECT asked.place, r.* FROM unnest($1::%s[], $2::bigint[]) WITH ORDINALITY AS asked (id, most, place)
- CROSS JOIN LATERAL (SELECT %s FROM %s t WHERE %s LIMIT asked.most) AS r
- ORDER BY asked.place LIMIT $3::bigint)
-%s
-SELECT place, NULL AS tenant, count(*) AS n FROM doomed GROUP BY place UNION ALL SELECT NULL, tenant, n FROM tally`,
-		tbl.typ.sql, columns, tbl.name, tbl.is("asked.id"), tbl.removal(ledger, 4))
+	sql := fmt.Sprintf(`WITH found AS (SELECT count(*) AS n FROM (SELECT FROM %[1]s t WHERE %[2]s LIMIT $3::bigint + 1) AS these)
+, gone AS (DELETE FROM %[1]s t WHERE %[2]s AND (SELECT n FROM found) <= $3::bigint RETURNING %[3]s AS tenant)
+, tenants AS (SELECT tenant, count(*) AS n FROM gone GROUP BY 1)
+, tally AS (SELECT asked.place, sum(n)::bigint AS n FROM tenants JOIN unnest($1::%[4]s[], $2::bigint[]) AS asked (id, place)
+ ON asked.id::text COLLATE "C" = tenants.tenant GROUP BY 1)`, tbl.name, tbl.matches(), tbl.id(), tbl.typ.sql)
+	if ledger != "" {
+		sql += fmt.Sprintf("\n, noted AS (%s)", noteSQL(ledger,
+			"SELECT $4::text, ($7::text[])[place + 1], $5::text, sum(n)::bigint, $6::uuid, sum(n)::bigint FROM tally GROUP BY 2 ORDER BY 2"))
+	}
+	return sql + "\nSELECT NULL::bigint, n FROM found UNION ALL SELECT place, n FROM tally"
 }
 
 // walkSQL removes at most $2 rows of the one tenant in $1, in the order of the
-// key. after says that they come after the key in the parameters from $3 on. It
-// returns one row: how many rows were looked at, how many are gone, and the last
-// key as texts.
+// key where an index has it. after says that they come after the key in the
+// parameters from $3 on; those of [noteSQL] follow. It returns one row: how many
+// rows were looked at, how many are gone, and the last key as texts, NULL
+// without an order.
 func (tbl *table) walkSQL(ledger string, after bool) string {
-	columns, _ := tbl.address()
-	n := len(tbl.key)
-	names, bounds, kept, texts, downward := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
-	for i, k := range tbl.key {
-		names[i] = "t." + k.name
-		bounds[i] = fmt.Sprintf("$%d::text::%s", i+3, k.typ)
-		kept[i] = fmt.Sprintf("t.%s AS k%d", k.name, i+1)
-		texts[i] = fmt.Sprintf("k%d::text", i+1)
-		downward[i] = fmt.Sprintf("k%d DESC", i+1)
+	columns, among := tbl.address()
+	tenant := tbl.is("($1::" + tbl.typ.sql + "[])[1]")
+	where, order, last, next := tenant, "", "NULL::text[]", 3
+	if tbl.ordered {
+		n := len(tbl.key)
+		names, bounds, texts, downward := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+		for i, k := range tbl.key {
+			names[i] = "t." + k.name
+			bounds[i] = fmt.Sprintf("$%d::text::%s", i+3, k.typ)
+			columns += fmt.Sprintf(", t.%s AS k%d", k.name, i+1)
+			texts[i] = fmt.Sprintf("k%d::text", i+1)
+			downward[i] = fmt.Sprintf("k%d DESC", i+1)
+		}
+		if after {
+			where += fmt.Sprintf(" AND (%s) > (%s)", strings.Join(names, ", "), strings.Join(bounds, ", "))
+			next += n
+		}
+		order = " ORDER BY " + strings.Join(names, ", ")
+		last = fmt.Sprintf("(SELECT ARRAY[%s] FROM doomed ORDER BY %s LIMIT 1)", strings.Join(texts, ", "), strings.Join(downward, ", "))
 	}
-	where, next := tbl.is("($1::"+tbl.typ.sql+"[])[1]"), 3
-	if after {
-		where += fmt.Sprintf(" AND (%s) > (%s)", strings.Join(names, ", "), strings.Join(bounds, ", "))
-		next += n
+	sql := fmt.Sprintf(`WITH doomed AS (SELECT %[2]s FROM %[1]s t WHERE %[3]s%[4]s LIMIT $2::bigint)
+, gone AS (DELETE FROM %[1]s t WHERE %[5]s AND %[6]s RETURNING 1)
+, tally AS (SELECT count(*) AS n FROM gone)`, tbl.name, columns, where, order, among, tenant)
+	if ledger != "" {
+		sql += fmt.Sprintf("\n, noted AS (%s)", noteSQL(ledger,
+			fmt.Sprintf("SELECT $%d::text, $%d::text, $%d::text, n, $%d::uuid, n FROM tally WHERE n > 0", next, next+3, next+1, next+2)))
 	}
-	return fmt.Sprintf(`WITH doomed AS (
- SELECT %s, %s FROM %s t WHERE %s ORDER BY %s LIMIT $2::bigint)
-%s
-SELECT (SELECT count(*) FROM doomed), coalesce((SELECT sum(n)::bigint FROM tally), 0), (SELECT ARRAY[%s] FROM doomed ORDER BY %s LIMIT 1)`,
-		columns, strings.Join(kept, ", "), tbl.name, where, strings.Join(names, ", "),
-		tbl.removal(ledger, next), strings.Join(texts, ", "), strings.Join(downward, ", "))
+	return sql + fmt.Sprintf("\nSELECT (SELECT count(*) FROM doomed), (SELECT n FROM tally), %s", last)
 }

@@ -14,8 +14,8 @@ import (
 )
 
 // Target is a database that holds resources of tenants. It implements
-// [purge.Target], [purge.Checker], [purge.Doctor], [purge.Initializer] and
-// io.Closer.
+// [purge.GroupTarget], [purge.Accountant], [purge.Checker], [purge.Doctor],
+// [purge.Initializer] and io.Closer.
 type Target struct {
 	cfg   Config
 	log   *zap.Logger
@@ -26,11 +26,13 @@ type Target struct {
 	counts   *gatherer[int64]
 	removals *gatherer[purge.Removed]
 	walks    walks
+	width    width
 	closed   atomic.Bool
 }
 
 var (
-	_ purge.Target      = (*Target)(nil)
+	_ purge.GroupTarget = (*Target)(nil)
+	_ purge.Accountant  = (*Target)(nil)
 	_ purge.Checker     = (*Target)(nil)
 	_ purge.Doctor      = (*Target)(nil)
 	_ purge.Initializer = (*Target)(nil)
@@ -83,18 +85,40 @@ func (t *Target) Count(ctx context.Context, tenantID string, kind store.Kind) (i
 	if err := t.known(kind); err != nil {
 		return 0, err
 	}
-	return t.counts.do(ctx, call{tenant: tenantID, kind: kind})
+	return t.counts.do(ctx, call{tenants: []string{tenantID}, kind: kind})
+}
+
+// GroupSize implements [purge.GroupTarget]. What a statement of the operator's
+// own takes for one tenant is not known, and so it is run for one.
+func (t *Target) GroupSize(kind store.Kind) int {
+	if t.cfg.Kinds[kind].Table == "" {
+		return 1
+	}
+	return maxGroup / 4
+}
+
+// CountGroup implements [purge.GroupTarget].
+func (t *Target) CountGroup(ctx context.Context, tenantIDs []string, kind store.Kind) (int64, error) {
+	if err := t.known(kind); err != nil || len(tenantIDs) == 0 {
+		return 0, err
+	}
+	return t.counts.do(ctx, call{tenants: tenantIDs, kind: kind})
 }
 
 // Purge implements [purge.Target].
 func (t *Target) Purge(ctx context.Context, r purge.Request) (purge.Removed, error) {
-	if err := t.known(r.Kind); err != nil {
+	return t.PurgeGroup(ctx, []string{r.TenantID}, r)
+}
+
+// PurgeGroup implements [purge.GroupTarget].
+func (t *Target) PurgeGroup(ctx context.Context, tenantIDs []string, r purge.Request) (purge.Removed, error) {
+	if err := t.known(r.Kind); err != nil || len(tenantIDs) == 0 {
 		return purge.Removed{}, err
 	}
 	if r.Limit < 1 {
 		return purge.Removed{}, store.Errorf(store.Invalid, "limit %d; want 1 or more", r.Limit).At("limit")
 	}
-	return t.removals.do(ctx, call{tenant: r.TenantID, kind: r.Kind, limit: r.Limit})
+	return t.removals.do(ctx, call{tenants: tenantIDs, kind: r.Kind, limit: r.Limit, purge: r.PurgeID})
 }
 
 // known refuses a kind that is not configured, and every call after Close.

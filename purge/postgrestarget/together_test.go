@@ -112,5 +112,5 @@ CREATE TRIGGER keep BEFORE DELETE ON users FOR EACH ROW EXECUTE FUNCTION keep()`
 	if n, err := b.Count(t.Context(), "acme", store.KindUser); n != 1 || err != nil {
 		t.Errorf("Count = %d, %v; want the 1 that is kept", n, err)
 	}
-	b.wantStep(t, users("acme", 1), 0, true) // no progress, and it says so
+	b.wantStep(t, users("acme", 1), 0, false) // all that there is was tried
 }

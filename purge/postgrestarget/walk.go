@@ -2,6 +2,7 @@ package postgrestarget
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/google/uuid"
@@ -25,18 +26,24 @@ const maxWalks = 10_000
 
 // of returns the last key of a tenant that is being walked through, nil at the
 // front.
-func (w *walks) of(k key) (last []string, walking bool) {
+func (w *walks) of(k key) (last []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	last, walking = w.at[k]
-	return last, walking
+	return w.at[k]
 }
 
-// begin notes that a tenant takes more than one step.
-func (w *walks) begin(k key) {
-	if _, walking := w.of(k); !walking {
-		w.set(k, nil)
+// first returns the place of the first tenant of a call that is being walked
+// through, -1 when there is none.
+func (w *walks) first(p *removing) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.at) == 0 {
+		return -1
 	}
+	return slices.IndexFunc(p.fit, func(id string) bool {
+		_, walking := w.at[key{id, p.kind}]
+		return walking
+	})
 }
 
 func (w *walks) set(k key, last []string) {
@@ -54,33 +61,77 @@ func (w *walks) end(k key) {
 	delete(w.at, k)
 }
 
-// walk answers a call with the rows after the last key. At the end it looks
-// once more from the front: rows may have been added behind it.
-func (t *Target) walk(ctx context.Context, conn *pgxpool.Conn, s *schema, tbl *table, p *removing, last []string) {
-	for {
-		step, out := t.walkStep(ctx, conn, s, tbl, p, last)
-		full := step.looked >= int64(p.limit)
+// removeInTurn answers a call that is about too many rows for one statement:
+// some of its tenants after the other, and one that alone has too many in steps,
+// until the limit is reached. It begins with one that was begun before.
+func (t *Target) removeInTurn(ctx context.Context, conn *pgxpool.Conn, s *schema, tbl *table, p *removing) {
+	begun := t.walks.first(p)
+	did, out := t.removeParts(ctx, conn, s, tbl, p, begun)
+	t.removals.setAlone(p.lead(), did.More)
+	if out.err != nil && !out.lost {
+		out.err = refused("delete", out.err)
+	}
+	p.answer(did, out.err)
+}
+
+func (t *Target) removeParts(ctx context.Context, conn *pgxpool.Conn, s *schema, tbl *table, p *removing, begun int) (sum purge.Removed, out outcome) {
+	size := max(len(p.fit)/2, 1)
+	for i := max(begun, 0); i < len(p.fit); {
+		part := p.fit[i:min(i+size, len(p.fit))]
+		left := int64(p.limit) - sum.Deleted
+		if left <= 0 || conn.Conn().IsClosed() {
+			sum.More = true
+			return sum, outcome{}
+		}
+		if len(part) == 1 || i == begun {
+			did, out := t.walk(ctx, conn, s, tbl, p, p.fit[i], left)
+			sum.Deleted += did.Deleted
+			if sum.More = did.More; out.err != nil || sum.More {
+				return sum, out
+			}
+			i++
+			continue
+		}
+		sh := &share{calls: []*removing{p}, ids: [][]string{part}, most: left, gone: make([]int64, 1)}
+		b := batch{id: uuid.New(), ledger: s.ledger}
+		if out := t.transact(ctx, conn, &b, t.step(s, sh, &b)); out.err != nil {
+			return sum, out
+		}
+		switch sum.Deleted += sh.gone[0]; {
+		case sh.found <= sh.most:
+			i += len(part)
+		case sum.Deleted > 0:
+			sum.More = true // with a whole limit for the rest
+			return sum, outcome{}
+		default:
+			size = max(len(part)/2, 1)
+		}
+	}
+	sum.More = begun > 0 // those before it were not looked at now
+	return sum, outcome{}
+}
+
+// walk removes up to a limit of rows of a tenant, after the last key. At the end
+// it looks once more from the front: rows may have been added behind it.
+func (t *Target) walk(ctx context.Context, conn *pgxpool.Conn, s *schema, tbl *table, p *removing, tenant string, limit int64) (purge.Removed, outcome) {
+	k := key{tenant, p.kind}
+	for last := t.walks.of(k); ; last = nil {
+		step, out := t.walkStep(ctx, conn, s, tbl, p, tenant, limit, last)
+		full := step.looked >= limit
 		switch {
 		case out.err != nil:
-			t.walks.end(p.key())
-			if !out.lost {
-				out.err = refused("delete", out.err)
-			}
-			p.answer(purge.Removed{}, out.err)
-			return
+			t.walks.end(k)
+			return purge.Removed{}, out
 		case full:
-			t.walks.set(p.key(), step.last)
+			t.walks.set(k, step.last)
 		case last != nil:
-			t.walks.set(p.key(), nil)
+			t.walks.set(k, nil)
 		default:
-			t.walks.end(p.key())
-			t.removals.setAlone(p.key(), false)
+			t.walks.end(k)
 		}
 		if step.gone > 0 || full || last == nil {
-			p.answer(purge.Removed{Deleted: step.gone, More: full || last != nil}, nil)
-			return
+			return purge.Removed{Deleted: step.gone, More: full || last != nil}, outcome{}
 		}
-		last = nil
 	}
 }
 
@@ -91,16 +142,17 @@ type walked struct {
 }
 
 // walkStep removes up to the limit of rows.
-func (t *Target) walkStep(ctx context.Context, conn *pgxpool.Conn, s *schema, tbl *table, p *removing, last []string) (walked, outcome) {
-	args := []any{tbl.typ.values([]string{p.tenant}), int64(p.limit)}
+func (t *Target) walkStep(ctx context.Context, conn *pgxpool.Conn, s *schema, tbl *table, p *removing, tenant string, limit int64, last []string) (walked, outcome) {
+	args := []any{tbl.typ.values([]string{tenant}), limit}
 	for _, k := range last {
 		args = append(args, k)
 	}
 	b := batch{id: uuid.New(), ledger: s.ledger}
 	var w walked
-	out := t.transact(ctx, conn, &b, step{tbl.walkSQL(s.ledger, last != nil), t.note(args, p.kind, b), func(rows pgx.Rows) error {
+	args = t.note(args, p.kind, b, b.account(p.purge))
+	out := t.transact(ctx, conn, &b, step{tbl.walkSQL(s.ledger, last != nil), args, func(rows pgx.Rows) error {
 		_, err := pgx.ForEachRow(rows, []any{&w.looked, &w.gone, &w.last}, func() error { return nil })
-		b.removed(p.kind, p.tenant, w.gone)
+		b.removed(p.kind, p.purge, w.gone)
 		return err
 	}})
 	return w, out

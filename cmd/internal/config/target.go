@@ -14,6 +14,7 @@ import (
 
 	"github.com/tenantpurge/purger/metrics"
 	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/purge/postgrestarget"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -41,9 +42,12 @@ type TargetPolicy struct {
 	Window                     string
 }
 
-// DefaultTargetPolicy returns those of a target that sets none.
-func DefaultTargetPolicy() TargetPolicy {
+// DefaultTargetPolicy returns that of a target of a type that sets none.
+func DefaultTargetPolicy(typ string) TargetPolicy {
 	p := purge.DefaultPolicy()
+	if typ == typePostgres {
+		p = postgrestarget.DefaultPolicy()
+	}
 	return TargetPolicy{
 		Concurrency: p.Concurrency, Rate: p.Rate, Burst: p.Burst, Timeout: p.Timeout, Retries: p.Retries,
 		BackoffInitial: p.BackoffInitial, BackoffMax: p.BackoffMax,
@@ -112,7 +116,7 @@ func targets(key string, at func(*Config) *[]Target) field {
 // readTarget reads one item: name, type and policy, and beside them the keys of
 // the type.
 func readTarget(path string, n *yaml.Node) (Target, []error) {
-	t := Target{Policy: DefaultTargetPolicy()}
+	var t Target
 	if n.Kind != yaml.MappingNode {
 		return t, []error{itemError{item: n, under: path, err: errors.New("want a mapping with the keys name, type, policy and those of the type")}}
 	}
@@ -120,8 +124,11 @@ func readTarget(path string, n *yaml.Node) (Target, []error) {
 		Name, Type string
 		Policy     *TargetPolicy
 	}
-	common.Policy = &t.Policy
 	mine, its := split(n, "name", "type", "policy")
+	if typ := valueOf(mine, "type"); typ != nil {
+		t.Policy = DefaultTargetPolicy(typ.Value)
+	}
+	common.Policy = &t.Policy
 	errs := readRecord(path, mine, reflect.ValueOf(&common).Elem())
 	t.Name, t.Type = common.Name, common.Type
 	if common.Policy != nil {
@@ -226,7 +233,7 @@ func valueOf(n *yaml.Node, key string) *yaml.Node {
 func showTarget(t Target) *yaml.Node {
 	n := mappingNode()
 	n.Content = append(n.Content, node(strTag, "name"), showText(t.Name), node(strTag, "type"), showText(t.Type))
-	if t.Policy != DefaultTargetPolicy() {
+	if t.Policy != DefaultTargetPolicy(t.Type) {
 		n.Content = append(n.Content, node(strTag, "policy"), showRecord(reflect.ValueOf(t.Policy)))
 	}
 	n.Content = append(n.Content, showRecord(reflect.ValueOf(t.Options)).Content...)

@@ -1,0 +1,48 @@
+package postgrestarget
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+// KeepsAccount implements [purge.Accountant]: with a ledger it does.
+func (t *Target) KeepsAccount(ctx context.Context) bool {
+	s, err := t.schema(ctx)
+	return err == nil && s.ledger != ""
+}
+
+// Account implements [purge.Accountant]: it asks the ledger.
+func (t *Target) Account(ctx context.Context, purgeID string) (store.Counts, error) {
+	var sum store.Counts
+	s, err := t.schema(ctx)
+	if err != nil {
+		return sum, err
+	}
+	if s.ledger == "" {
+		return sum, store.Errorf(store.Precondition, "there is no ledger")
+	}
+	conn, err := t.acquire(ctx)
+	if err != nil {
+		return sum, err
+	}
+	defer conn.Release()
+	ctx, cancel := t.bounded(ctx)
+	defer cancel()
+	rows, err := conn.Query(ctx, "SELECT kind, deleted FROM "+s.ledger+" WHERE target = $1 AND purge = $2", t.cfg.Name, purgeID)
+	if err != nil {
+		return sum, refused("ask the ledger", err)
+	}
+	var kind string
+	var n int64
+	_, err = pgx.ForEachRow(rows, []any{&kind, &n}, func() error {
+		k, err := store.ParseKind(kind)
+		if err == nil {
+			sum.Add(k, n)
+		}
+		return err
+	})
+	return sum, refused("ask the ledger", err)
+}

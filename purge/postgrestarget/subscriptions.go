@@ -1,0 +1,135 @@
+package postgrestarget
+
+import (
+	"context"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/store"
+)
+
+var _ purge.SubscriptionCounter = (*Target)(nil)
+
+// counter is the operator's statement for subscriptions, as PostgreSQL understands
+// it, or err, which tells why it does not.
+type counter struct {
+	typ columnType // of $1
+	err error
+}
+
+// subscriptionProblem returns what is wrong with the statement; "" for nothing, and
+// for no statement.
+func (c Config) subscriptionProblem() string {
+	switch sql := c.Subscriptions; {
+	case sql == "":
+	case strings.TrimSpace(sql) == "":
+		return "is blank; want a statement that returns one number, with $1 for the tenant"
+	case strings.ContainsRune(sql, 0):
+		return "has a NUL byte"
+	case !tenantParameter.MatchString(sql):
+		return "has no $1; want it where the tenant's id belongs"
+	case limitParameter.MatchString(sql), otherParameter.MatchString(sql):
+		return "has a parameter too many; want $1 for the tenant and no other"
+	}
+	return ""
+}
+
+// describeSubscriptions lets PostgreSQL parse the statement, and checks what it
+// takes and returns. Nothing is run.
+func describeSubscriptions(ctx context.Context, conn *pgx.Conn, sql string) (columnType, error) {
+	d, err := describeStatement(ctx, conn, sql)
+	if err != nil {
+		return columnType{}, err
+	}
+	typ, err := tenantOf("subscriptions", d)
+	if err == nil && !oneNumber(d.Fields) {
+		err = store.Errorf(store.Invalid, "subscriptions: want a statement that returns one column, a number such as count(*)")
+	}
+	return typ, err
+}
+
+// CountsSubscriptions implements [purge.SubscriptionCounter].
+func (t *Target) CountsSubscriptions() bool { return t.cfg.Subscriptions != "" }
+
+// ActiveSubscriptions implements [purge.SubscriptionCounter] by the statement of the
+// operator's own, in a transaction that reads only. A tenant whose id the type of $1
+// cannot hold has none.
+func (t *Target) ActiveSubscriptions(ctx context.Context, tenantID string) (int64, error) {
+	switch {
+	case t.closed.Load():
+		return 0, store.Errorf(store.Unavailable, "target %s is closed", t.cfg.Name)
+	case !t.CountsSubscriptions():
+		return 0, store.Errorf(store.Invalid, "target %s has no statement for subscriptions", t.cfg.Name)
+	}
+	s, err := t.schema(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if s.subscriptions.err != nil {
+		return 0, s.subscriptions.err
+	}
+	if fits, err := s.subscriptions.typ.fits(tenantID); err != nil || !fits {
+		return 0, err
+	}
+	conn, err := t.acquire(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Release()
+	ctx, cancel := t.bounded(ctx)
+	defer cancel()
+	b := &pgx.Batch{}
+	t.settings(b, true)
+	var n int64
+	b.Queue(t.cfg.Subscriptions, s.subscriptions.typ.value(tenantID)).Query(func(rows pgx.Rows) error {
+		n, err = onlyNumber(rows)
+		return err
+	})
+	err = conn.SendBatch(ctx, b).Close()
+	if schemaChanged(err) {
+		t.catalog.forget()
+	}
+	return n, refused("subscriptions", err)
+}
+
+// nobody returns an id that fits the type, and that no tenant has.
+func (c columnType) nobody() string {
+	switch {
+	case c.bits > 0:
+		return "-1"
+	case c.sql == "uuid":
+		return uuid.Nil.String()
+	}
+	return "purger-probe"
+}
+
+// onlyNumber returns the number in the one row that there must be. Anything else
+// is no answer, and not 0.
+func onlyNumber(rows pgx.Rows) (int64, error) {
+	var n *int64
+	seen := 0
+	for rows.Next() {
+		if seen++; seen > 1 {
+			continue
+		}
+		if err := rows.Scan(&n); err != nil {
+			return 0, err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return 0, err
+	}
+	const want = "want one row with one number, 0 or more"
+	switch {
+	case seen != 1:
+		return 0, store.Errorf(store.Precondition, "subscriptions: the statement returned %d rows; %s", seen, want)
+	case n == nil:
+		return 0, store.Errorf(store.Precondition, "subscriptions: the statement returned NULL; %s", want)
+	case *n < 0:
+		return 0, store.Errorf(store.Precondition, "subscriptions: the statement returned %d; %s", *n, want)
+	}
+	return *n, nil
+}
