@@ -2,6 +2,7 @@ package resttarget
 
 import (
 	"context"
+	"strings"
 
 	"github.com/tenantpurge/purger/purge"
 	"github.com/tenantpurge/purger/store"
@@ -10,12 +11,12 @@ import (
 // probe is the id of a tenant that no API knows.
 const probe = "purger-probe"
 
-// Check implements [purge.Checker]: it asks for the resources of each kind of a
-// tenant that does not exist.
+// Check implements [purge.Checker]: it asks for the resources of each kind, and the
+// subscriptions, of a tenant that does not exist.
 func (t *Target) Check(ctx context.Context) error {
-	for _, k := range t.Kinds() {
-		if err := t.check(ctx, t.kinds[k]); err != nil {
-			return store.Errorf(store.CodeOf(err), "%s: %w", k, err)
+	for _, p := range t.sections() {
+		if err := t.check(ctx, p.kind); err != nil {
+			return store.Errorf(store.CodeOf(err), "%s: %w", strings.TrimPrefix(p.at, "kinds."), err)
 		}
 	}
 	return nil
@@ -40,9 +41,8 @@ func (t *Target) check(ctx context.Context, c *kind) error {
 func (t *Target) Diagnose(ctx context.Context) ([]purge.Finding, error) {
 	var wrong, doubtful, other []purge.Finding
 	var failed error
-	for _, name := range t.Kinds() {
-		k := t.kinds[name]
-		subject := "kinds." + string(name)
+	for _, p := range t.sections() {
+		subject, k := p.at, p.kind
 		if err := t.check(ctx, k); err != nil {
 			failed = worse(failed, err)
 			wrong = append(wrong, purge.Finding{Severity: purge.SeverityError, Subject: subject, Text: err.Error(),

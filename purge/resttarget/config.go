@@ -38,8 +38,19 @@ type Config struct {
 	// Parallel is how many deletes of one step are under way at a time, 1 to
 	// 256; 0 is 16.
 	Parallel int `yaml:"parallel"`
-	// Kinds are the kinds of resources that the API holds, at least one.
+	// Kinds are the kinds of resources that the API holds, at least one, unless
+	// there is Subscriptions.
 	Kinds map[store.Kind]Kind `yaml:"kinds"`
+	// Subscriptions asks for the active subscriptions of a tenant; nil does not.
+	Subscriptions *Subscriptions `yaml:"subscriptions"`
+}
+
+// Subscriptions is how the active subscriptions of a tenant are counted: by the
+// length of List or the value of Count, one of them. A tenant that has any is not
+// purged, nor is one about which there is no answer.
+type Subscriptions struct {
+	List  *List  `yaml:"list"`
+	Count *Count `yaml:"count"`
 }
 
 // Kind is how resources of one kind are found and removed: by List and Delete,

@@ -45,6 +45,11 @@ func TestNew_NamesTheField(t *testing.T) {
 	atOnce := func(c resttarget.Call) change {
 		return func(_ *resttarget.Config, k *resttarget.Kind) { k.Delete, k.Purge = nil, &resttarget.Purge{Call: c} }
 	}
+	subs := func(l *resttarget.List, c *resttarget.Count) change { // and nothing else
+		return func(cfg *resttarget.Config, _ *resttarget.Kind) {
+			cfg.Kinds, cfg.Subscriptions = nil, &resttarget.Subscriptions{List: l, Count: c}
+		}
+	}
 	for i, c := range []struct {
 		change change
 		field  string // "" when it is fine
@@ -118,6 +123,17 @@ func TestNew_NamesTheField(t *testing.T) {
 		{del(func(d *resttarget.Delete) { d.Repeat = 4 }), "kinds.user.delete.repeat"},
 		{del(func(d *resttarget.Delete) { d.Accept, d.Expect = "a/b", "c" }), "kinds.user.delete.accept"},
 		{func(c *resttarget.Config, _ *resttarget.Kind) { c.Kinds = nil }, "kinds"},
+		{subs(&resttarget.List{Call: resttarget.Call{URL: "/subs?o={tenant}"}}, nil), ""},
+		{subs(nil, &resttarget.Count{Call: resttarget.Call{URL: "/subs?o={tenant}"}}), ""},
+		{subs(nil, nil), "subscriptions"},
+		{subs(&resttarget.List{Call: resttarget.Call{URL: "/subs?o={tenant}"}}, &resttarget.Count{Call: resttarget.Call{URL: "/n?o={tenant}"}}), "subscriptions"},
+		{subs(&resttarget.List{Call: resttarget.Call{URL: "/subs"}}, nil), "subscriptions.list.url"},
+		{subs(&resttarget.List{Call: resttarget.Call{URL: "https://other.example.com/subs?o={tenant}"}}, nil), "subscriptions.list.url"},
+		{subs(&resttarget.List{Call: resttarget.Call{URL: "/subs?o={tenant}"}, Paging: resttarget.Paging{Type: "page", Param: "p", Max: 1000}}, nil),
+			"subscriptions.list.paging.max"},
+		{subs(nil, &resttarget.Count{Call: resttarget.Call{URL: "/subs"}}), "subscriptions.count.url"},
+		{subs(nil, &resttarget.Count{Call: resttarget.Call{Method: "DELETE", URL: "/subs/{tenant}"}}), "subscriptions.count.method"},
+		{subs(nil, &resttarget.Count{Call: resttarget.Call{URL: "/subs/{tenant}"}, Value: "a", FromHeader: "b"}), "subscriptions.count.fromHeader"},
 		{func(c *resttarget.Config, k *resttarget.Kind) {
 			c.Kinds = map[store.Kind]resttarget.Kind{"users": *k}
 		}, "kinds.users"},

@@ -36,7 +36,7 @@ func (t *Target) Purge(ctx context.Context, r purge.Request) (purge.Removed, err
 // when something before it is deleted is not skipped.
 func (t *Target) purgeListed(ctx context.Context, c *kind, r purge.Request) (purge.Removed, error) {
 	w := t.walk(c.list, r.TenantID)
-	defer func() { t.noteSkipped(w, r.Kind) }()
+	defer func() { t.noteSkipped(w, string(r.Kind)) }()
 	var page []string
 	for {
 		var ids []string

@@ -22,6 +22,12 @@
 //	        count: {url: "/v1/tenants/{tenant}/keys/count", value: count}
 //	        purge: {url: "/v1/tenants/{tenant}/keys?limit={limit}", deleted: removed}
 //
+// With "subscriptions" the API also supplies the number of active subscriptions of
+// a tenant, which keep it from being purged: the length of a list, or a number.
+//
+//	subscriptions:
+//	  list: {url: "/v1/subscriptions?tenant={tenant}&status=active", items: data, id: id}
+//
 // The keys are those of [Config], and the files under deploy/targets show
 // complete ones.
 //

@@ -62,15 +62,8 @@ func (k Kind) compile(at string) (*kind, error) {
 		}
 	}
 	if k.Count != nil {
-		c.count = &count{Count: *k.Count}
-		if c.count.op, err = k.Count.Call.compile(at+".count", http.MethodGet, true, varTenant); err != nil {
+		if c.count, err = k.Count.compile(at + ".count"); err != nil {
 			return nil, err
-		}
-		switch {
-		case !c.count.op.has(varTenant):
-			return nil, bad(".count.url", "{tenant} is nowhere: it would count everybody's")
-		case k.Count.Value != "" && k.Count.FromHeader != "":
-			return nil, bad(".count.fromHeader", "%q beside value", k.Count.FromHeader)
 		}
 	}
 	if k.Delete != nil {
@@ -98,6 +91,24 @@ func (k Kind) compile(at string) (*kind, error) {
 		}
 	}
 	return c, nil
+}
+
+// compile checks the configuration of a count.
+func (c Count) compile(at string) (*count, error) {
+	bad := func(field, format string, args ...any) error {
+		path := at + field
+		return store.Errorf(store.Invalid, path+": "+format, args...).At(path)
+	}
+	op, err := c.Call.compile(at, http.MethodGet, true, varTenant)
+	switch {
+	case err != nil:
+		return nil, err
+	case !op.has(varTenant):
+		return nil, bad(".url", "{tenant} is nowhere: it would count everybody's")
+	case c.Value != "" && c.FromHeader != "":
+		return nil, bad(".fromHeader", "%q beside value", c.FromHeader)
+	}
+	return &count{Count: c, op: op}, nil
 }
 
 // compile checks the configuration of a list.

@@ -27,6 +27,7 @@ type Target struct {
 	cfg      Config
 	client   *httpcall.Client
 	kinds    map[store.Kind]*kind
+	subs     *kind // that counts subscriptions; nil for none
 	parallel int
 	turns    *turns
 	log      *zap.Logger
@@ -58,8 +59,8 @@ func New(cfg Config, opt Options) (*Target, error) {
 	if t.parallel < 1 || t.parallel > 256 {
 		return nil, store.Errorf(store.Invalid, "parallel %d: want 1 to 256", cfg.Parallel).At("parallel")
 	}
-	if len(cfg.Kinds) == 0 {
-		return nil, store.Errorf(store.Invalid, "kinds: missing; want one of oauthClient, apiKey, credential and user at least").At("kinds")
+	if len(cfg.Kinds) == 0 && cfg.Subscriptions == nil {
+		return nil, store.Errorf(store.Invalid, "kinds: missing; want one of oauthClient, apiKey, credential and user at least, or subscriptions").At("kinds")
 	}
 	for name, k := range cfg.Kinds {
 		at := "kinds." + string(name)
@@ -73,6 +74,11 @@ func New(cfg Config, opt Options) (*Target, error) {
 		t.kinds[name] = compiled
 	}
 	var err error
+	if cfg.Subscriptions != nil {
+		if t.subs, err = cfg.Subscriptions.compile("subscriptions"); err != nil {
+			return nil, err
+		}
+	}
 	t.client, err = httpcall.New(httpcall.Config{
 		BaseURL: cfg.BaseURL, Hosts: cfg.Hosts, Insecure: cfg.Insecure, Auth: cfg.Auth,
 		CA: cfg.CA, Cert: cfg.Cert, Key: cfg.Key, Header: cfg.Headers,
@@ -86,29 +92,55 @@ func New(cfg Config, opt Options) (*Target, error) {
 
 // reachable checks that every URL of the configuration may be called.
 func (t *Target) reachable() error {
-	for name, k := range t.kinds {
-		ops := map[string]*operation{}
-		if k.list != nil {
-			ops["list"] = k.list.op
+	for _, p := range t.sections() {
+		if err := t.reachableBy(p.at, p.kind); err != nil {
+			return err
 		}
-		if k.count != nil {
-			ops["count"] = k.count.op
+	}
+	return nil
+}
+
+// section is what is configured at a path.
+type section struct {
+	at   string
+	kind *kind
+}
+
+// sections returns the kinds, in the order of removal, and the subscriptions.
+func (t *Target) sections() []section {
+	var list []section
+	for _, k := range t.Kinds() {
+		list = append(list, section{"kinds." + string(k), t.kinds[k]})
+	}
+	if t.subs != nil {
+		list = append(list, section{"subscriptions", t.subs})
+	}
+	return list
+}
+
+// reachableBy checks the URLs of one kind; at is its path.
+func (t *Target) reachableBy(at string, k *kind) error {
+	ops := map[string]*operation{}
+	if k.list != nil {
+		ops["list"] = k.list.op
+	}
+	if k.count != nil {
+		ops["count"] = k.count.op
+	}
+	if k.del != nil {
+		ops["delete"] = k.del.op
+	}
+	if k.purge != nil {
+		ops["purge"] = k.purge.op
+	}
+	for what, o := range ops {
+		u, err := o.url.fill(samples)
+		if err == nil {
+			err = t.client.Allowed(u)
 		}
-		if k.del != nil {
-			ops["delete"] = k.del.op
-		}
-		if k.purge != nil {
-			ops["purge"] = k.purge.op
-		}
-		for what, o := range ops {
-			u, err := o.url.fill(samples)
-			if err == nil {
-				err = t.client.Allowed(u)
-			}
-			if err != nil {
-				at := "kinds." + string(name) + "." + what + ".url"
-				return store.Errorf(store.Invalid, "%s: %w", at, err).At(at)
-			}
+		if err != nil {
+			at := at + "." + what + ".url"
+			return store.Errorf(store.Invalid, "%s: %w", at, err).At(at)
 		}
 	}
 	return nil
@@ -145,6 +177,12 @@ func (t *Target) Count(ctx context.Context, tenantID string, k store.Kind) (int6
 	if err != nil {
 		return 0, err
 	}
+	return t.countBy(ctx, c, tenantID, string(k))
+}
+
+// countBy asks for a number, or for as many pages as there are; what names it for
+// the log.
+func (t *Target) countBy(ctx context.Context, c *kind, tenantID, what string) (int64, error) {
 	if c.count != nil {
 		return t.ask(ctx, c.count, tenantID)
 	}
@@ -157,16 +195,16 @@ func (t *Target) Count(ctx context.Context, tenantID string, k store.Kind) (int6
 		}
 		n += int64(len(ids))
 	}
-	t.noteSkipped(w, k)
+	t.noteSkipped(w, what)
 	return n, nil
 }
 
 // noteSkipped logs that an API that was asked about one tenant answered about
 // others as well.
-func (t *Target) noteSkipped(w *walk, k store.Kind) {
+func (t *Target) noteSkipped(w *walk, kind string) {
 	if w.skipped > 0 && w.l.filtered {
 		t.log.Warn("the API listed resources of other tenants, which are left alone", zap.String("target", t.cfg.Name),
-			zap.String("kind", string(k)), zap.String("tenant", w.tenant), zap.Int64("skipped", w.skipped))
+			zap.String("kind", kind), zap.String("tenant", w.tenant), zap.Int64("skipped", w.skipped))
 	}
 }
 
