@@ -21,6 +21,8 @@ type Target struct {
 	// CanInit and CanDiagnose say what the target can do beside purging.
 	CanInit     bool `json:"canInit"`
 	CanDiagnose bool `json:"canDiagnose"`
+	// CountsSubscriptions says that it is asked how many a tenant has.
+	CountsSubscriptions bool `json:"countsSubscriptions,omitempty"`
 	// Progress has the tenants that are being purged in it.
 	Progress []TargetProgress `json:"progress"` // never null
 }

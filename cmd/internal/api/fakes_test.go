@@ -50,6 +50,8 @@ type ableTarget struct {
 	down  error
 	found []purge.Finding
 	inits int
+	// paying is how many subscriptions each tenant has.
+	paying int64
 }
 
 // Check implements [purge.Checker].
@@ -62,6 +64,14 @@ func (f *ableTarget) Diagnose(context.Context) ([]purge.Finding, error) { return
 func (f *ableTarget) Init(context.Context) error {
 	f.inits++
 	return f.down
+}
+
+// CountsSubscriptions implements [purge.SubscriptionCounter].
+func (*ableTarget) CountsSubscriptions() bool { return true }
+
+// ActiveSubscriptions implements [purge.SubscriptionCounter].
+func (f *ableTarget) ActiveSubscriptions(context.Context, string) (int64, error) {
+	return f.paying, f.down
 }
 
 // withTargets makes targets those of the engine and the server. A window, by name,

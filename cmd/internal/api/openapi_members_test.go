@@ -41,13 +41,13 @@ func TestOpenAPI_AnswersWithMembersThatAreRare(t *testing.T) {
 	o := store.Origin{Actor: store.Actor{ID: "test"}, At: time.Now()}
 	claim, err := r.store.Claim(t.Context(), "child", store.ClaimRequest{Origin: o, Owner: "test", Lease: time.Hour, Trigger: "api", Immediate: true})
 	if err == nil {
-		err = r.store.Record(t.Context(), claim.Token, store.Advance{At: o.At, Lease: time.Hour, Target: "crm",
+		err = r.store.Record(t.Context(), claim.Token, store.Advance{At: o.At, Lease: time.Hour, Target: "crm", Account: true,
 			Planned: store.Counts{Users: 90}, Deleted: store.Counts{Users: 90}, Inexact: true})
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	get("/api/v1/tenants/child", "leaseEnd trigger immediate targets countsInexact")
+	get("/api/v1/tenants/child", "leaseEnd trigger immediate targets countsInexact accounts")
 	if _, err := r.store.Finish(t.Context(), claim.Token, store.Verification{At: time.Now(), Targets: []string{"crm"}}); err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ func (s *server) listTargets(w http.ResponseWriter, _ *request) error {
 		_, canDiagnose := purge.As[purge.Doctor](t)
 		page.Data[i] = client.Target{
 			Name: t.Name(), Kinds: notNil(t.Kinds()), Window: t.Policy().Window.String(),
-			CanInit: canInit, CanDiagnose: canDiagnose, Progress: progressOf(t.Progress()),
+			CanInit: canInit, CanDiagnose: canDiagnose, CountsSubscriptions: t.CountsSubscriptions(), Progress: progressOf(t.Progress()),
 		}
 	}
 	return reply(w, http.StatusOK, page)

@@ -25,7 +25,7 @@ func TestTargets_AreListedInTheOrderOfTheConfiguration(t *testing.T) {
 		}
 		kinds := []store.Kind{store.KindUser}
 		want := []client.Target{
-			{Name: "zeta", Kinds: kinds, CanInit: true, CanDiagnose: true, Progress: []client.TargetProgress{}},
+			{Name: "zeta", Kinds: kinds, CanInit: true, CanDiagnose: true, CountsSubscriptions: true, Progress: []client.TargetProgress{}},
 			{Name: "mail", Kinds: kinds, Window: window, Progress: []client.TargetProgress{}},
 		}
 		if d := cmp.Diff(want, got); d != "" {
@@ -170,4 +170,32 @@ func TestPlan_CountsWhatTargetsHold(t *testing.T) {
 	if err != nil || done.Totals.Counts != planned.Totals.Counts {
 		t.Errorf("purged %+v, %v; planned %+v", done.Totals, err, planned.Totals)
 	}
+}
+
+// A target supplies the number: above 0 a deletion is a conflict, and without an answer
+// it is to be tried again.
+func TestDelete_SubscriptionsThatATargetCountsRefuseIt(t *testing.T) {
+	f := &ableTarget{fakeTarget: fakeTarget{name: "billing", users: map[string]int64{}}}
+	both(t, func(t *testing.T, r *rig) {
+		r.create(t, client.NewTenant{ID: "acme"}, client.NewTenant{ID: "acme-eu", ParentID: "acme"})
+		r.disable(t, 0, "acme")
+		f.paying = 2
+		res := raw(t, r, "DELETE /api/v1/admin/tenants/acme?version=2", "")
+		problem := res.json(t)["errors"].([]any)[0].(map[string]any)
+		want := map[string]any{"tenantId": "acme", "block": map[string]any{"reason": "active_subscriptions", "by": "acme"}}
+		if d := cmp.Diff(want, problem["meta"]); d != "" || res.status != http.StatusConflict || problem["code"] != "precondition" {
+			t.Errorf("status %d, %v; want 409 and its block", res.status, problem)
+		}
+		f.paying, f.down = 0, purge.Permanent(store.Errorf(store.Forbidden, "403 of the billing"))
+		if res := raw(t, r, "DELETE /api/v1/admin/tenants/acme?version=2", ""); res.status != http.StatusServiceUnavailable {
+			t.Errorf("status %d without an answer; want 503", res.status)
+		}
+		f.down = nil
+		if v, err := r.Tenant(t.Context(), "acme", false); err != nil || v.Status != store.StatusDisabled || v.Version != 2 {
+			t.Errorf("%+v, %v; want it as it was", v, err)
+		}
+		if res := raw(t, r, "DELETE /api/v1/admin/tenants/acme?version=2", ""); res.status != http.StatusOK {
+			t.Errorf("status %d once nobody pays; want 200", res.status)
+		}
+	}, withTargets(t, nil, f))
 }
