@@ -86,6 +86,7 @@ install_packages() {
 	if wanted test; then need wrk wrk; fi # the bench of the gate
 	if wanted test || wanted long; then
 		need npm npm
+		need prlimit util-linux # limits of the command target
 		need psql postgresql-client
 		if ! compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null; then missing+=(postgresql); fi
 	fi
@@ -219,7 +220,7 @@ step_build() {
 need_binary() { [ -x "$binary" ] || step_build; }
 
 step_scripts() {
-	local script scripts=(deploy/test.sh deploy/systemd/box.sh deploy/systemd/test.sh deploy/packaging/{build,test,checks}.sh deploy/packaging/deb/p* .ci/run)
+	local script scripts=(deploy/test.sh deploy/systemd/box.sh deploy/systemd/test.sh deploy/packaging/{build,test,checks}.sh deploy/packaging/deb/p* deploy/targets/*.sh deploy/example/postgres/{run,left} .ci/run)
 	shellcheck deploy/systemd/checks.sh deploy/systemd/forest.sh "${scripts[@]}"
 	shellcheck --shell=sh deploy/packaging/rpm/*
 	for script in "${scripts[@]}"; do
@@ -269,7 +270,7 @@ step_packages() {
 
 step_rules() {
 	promtool check config deploy/prometheus/prometheus.yaml
-	promtool test rules deploy/prometheus/purger.rules.test.yaml
+	promtool test rules deploy/prometheus/purger.rules{,.days}.test.yaml
 }
 
 step_test() {
@@ -339,29 +340,60 @@ step_fuzz() {
 	[ -s "$scratch/fuzz" ] || fail "no fuzz target was found"
 }
 
-# A daemon on the example, scraped.
+# A daemon on the example, scraped: one that works alone, and one with a target
+# and a source. The source does not answer, which costs no metric.
 step_metrics() {
 	need_binary
-	local log=$scratch/serve.log address='' tries=0
-	"$binary" serve --data-dir "$scratch/data" --import deploy/example/tenants.ndjson \
-		--web.listen-address 127.0.0.1:0 >"$log" 2>&1 &
+	local metric
+	scrape alone
+	mkdir "$scratch/files"
+	cat >"$scratch/outside.yaml" <<-END
+		targets:
+		  - name: files
+		    type: command
+		    kinds: [user]
+		    command: $PWD/deploy/targets/command-example.sh
+		    env: {FILES_ROOT: $scratch/files, PATH: "$PATH"}
+		source:
+		  type: rest
+		  baseUrl: http://127.0.0.1:1
+		  list: {url: /tenants}
+		  get: {url: "/tenants/{id}"}
+		  fields: {id: id, status: status}
+	END
+	scrape outside --config "$scratch/outside.yaml"
+	for metric in 'purger_target_up{target="files"} 1' 'purger_target_request_duration_seconds_count{operation="check",target="files"} 1' \
+		'purger_target_postponed_total{reason="window",target="files"} 0' 'purger_source_sync_interval_seconds 300' \
+		'purger_source_syncs_total{result="failed"} 1'; do
+		grep -qxF "$metric" "$scratch/outside.txt" || fail "with a target and a source, no $metric among the metrics"
+	done
+	while read -r metric; do
+		grep -q "^${metric}[{ ]" "$scratch/outside.txt" || fail "an alert rule asks for $metric, which the daemon does not have"
+	done < <(sed 's/#.*//' deploy/prometheus/purger.rules.yaml | grep -oE 'purger_[a-z_]+' | sort -u)
+}
+
+# scrape NAME FLAG... runs a daemon with the flags and puts its metrics into
+# NAME.txt, after a call of the target if there is one.
+scrape() {
+	local name=$1 log=$scratch/$1.log address='' tries=0
+	shift
+	"$binary" serve --data-dir "$scratch/$name" --import deploy/example/tenants.ndjson \
+		--web.listen-address 127.0.0.1:0 "$@" >"$log" 2>&1 &
 	daemon=$!
-	until address=$(grep -oE '127\.0\.0\.1:[1-9][0-9]*' "$log" | head -n 1) && [ -n "$address" ] &&
-		curl -fsS "http://$address/-/ready" >/dev/null 2>&1; do
+	until address=$(sed -n 's/.*Listening on.*\(127\.0\.0\.1:[1-9][0-9]*\).*/\1/p' "$log" | head -n 1) && [ -n "$address" ] &&
+		curl -fsS "http://$address/-/ready" >/dev/null 2>&1 &&
+		{ [ "$name" = alone ] || curl -fsS "http://$address/metrics" | grep -q '^purger_source_syncs_total{result="failed"} 1$'; }; do
 		tries=$((tries + 1))
 		if [ "$tries" -gt 300 ] || ! kill -0 "$daemon" 2>/dev/null; then
 			fail "the daemon is not ready:" "$(cat "$log")"
 		fi
 		sleep 0.1
 	done
-	curl -fsS "http://$address/metrics" >"$scratch/metrics.txt"
-	promtool check metrics <"$scratch/metrics.txt" || fail "promtool check metrics"
-	grep -q '^purger_tenants{' "$scratch/metrics.txt" || fail "no purger_tenants among the metrics"
-	say "$(grep -c '^purger_' "$scratch/metrics.txt") samples of purger's own"
-	local metric
-	while read -r metric; do
-		grep -q "^${metric}[{ ]" "$scratch/metrics.txt" || fail "an alert rule asks for $metric, which the daemon does not have"
-	done < <(grep -E '^ *expr:' deploy/prometheus/purger.rules.yaml | grep -oE 'purger_[a-z_]+' | sort -u)
+	if [ "$name" != alone ]; then run_quietly "$binary" target test files --data-dir "$scratch/$name" "$@"; fi
+	curl -fsS "http://$address/metrics" >"$scratch/$name.txt"
+	promtool check metrics <"$scratch/$name.txt" || fail "promtool check metrics"
+	grep -q '^purger_tenants{' "$scratch/$name.txt" || fail "no purger_tenants among the metrics"
+	say "$name: $(grep -c '^purger_' "$scratch/$name.txt") samples of purger's own"
 	kill -TERM "$daemon"
 	wait "$daemon" || fail "the daemon did not stop cleanly:" "$(cat "$log")"
 	daemon=

@@ -113,6 +113,9 @@ For a deletion the tenant's id has to be typed to confirm it, or --yes to be giv
 			}
 		}
 		return a.withApproval(cmd, args, func(ctx context.Context, c *session, id string) error {
+			if p.Action == store.ApproveDelete && c.cannotPurge != nil {
+				return c.cannotPurge
+			}
 			answer, err := c.Approve(ctx, id)
 			if err != nil {
 				return stillWaits(ctx, c, id, err)

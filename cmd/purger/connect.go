@@ -31,7 +31,8 @@ const (
 	refuse whenMissing = iota
 	// create is for the commands that fill a store.
 	create
-	// scratch is for a dry run: it works on an empty store that is removed.
+	// scratch is for a dry run, and for what needs no tenants: it works on an empty
+	// store that is removed.
 	scratch
 )
 
@@ -53,6 +54,13 @@ type session struct {
 	discard func() error
 	// made is the directory in which a store was made for the call, else "".
 	made string
+	// cannotPurge is why this process must not begin a purge: a target or the source
+	// cannot be made. A claim ends the access of a tenant for good, and comes before
+	// the first call of a target. nil when it may, and when a daemon does it.
+	cannotPurge error
+	// cannotSync is why this process cannot read the source: it cannot be made. nil as
+	// cannotPurge is.
+	cannotSync error
 }
 
 // Close ends the session; a local one closes the store.
@@ -211,7 +219,7 @@ func (a *app) openLocal(ctx context.Context, cfg config.Config, missing whenMiss
 		Approvals: func() api.Approvals { return api.Approvals(cfg.API.Approvals) },
 		Targets:   x.targets, Syncer: x.syncer,
 	})
-	return &session{Client: c, local: true, made: made, discard: st.Discard, close: func() error {
+	return &session{Client: c, local: true, made: made, cannotPurge: x.unmade, cannotSync: x.missingSource(), discard: st.Discard, close: func() error {
 		return errors.Join(x.Close(), st.Close(), remove())
 	}}, nil
 }

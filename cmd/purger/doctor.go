@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -22,7 +23,7 @@ when it found an error.`,
 	}
 	output := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
-		return a.do(cmd, refuse, func(ctx context.Context, c *session) error {
+		return a.do(cmd, a.withoutStore(), func(ctx context.Context, c *session) error {
 			found, err := diagnose(ctx, c, names)
 			if err != nil {
 				return err
@@ -32,10 +33,11 @@ when it found an error.`,
 					t.text("Nothing was found.")
 					return
 				}
-				t.row("TARGET", "SEVERITY", "SUBJECT", "FINDING", "FIX")
+				t.row("TARGET", "SEVERITY", "SUBJECT", "FINDING")
 				for _, f := range found {
-					t.row(f.Target, string(f.Severity), f.Subject, f.Text, f.Fix)
+					t.row(f.Target, string(f.Severity), f.Subject, strings.Join(strings.Fields(f.Text), " "))
 				}
+				fixes(t, found)
 			})
 			if err == nil && slices.ContainsFunc(found, func(f finding) bool { return f.Severity == purge.SeverityError }) {
 				err = &exitError{code: exitFailure}
@@ -44,6 +46,21 @@ when it found an error.`,
 		})
 	}
 	return cmd
+}
+
+// fixes shows below the table what would mend each finding, in lines as they are,
+// since they are to be copied.
+func fixes(t *table, found []finding) {
+	for _, f := range found {
+		if f.Fix == "" {
+			continue
+		}
+		t.text("")
+		t.text("To mend %s (%s):", f.Subject, f.Target)
+		for line := range strings.SplitSeq(strings.TrimRight(f.Fix, "\n"), "\n") {
+			t.text("  %s", line)
+		}
+	}
 }
 
 // finding is what was found in a target.

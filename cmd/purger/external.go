@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -29,6 +29,11 @@ type external struct {
 	source  purge.Source // nil for none
 	syncer  *purge.Syncer
 	close   []io.Closer
+	// inUse are the secrets that targets and source were made with.
+	inUse []inUse
+	// unmade is what a lenient open could not make, as openExternal would have told
+	// it; nil when everything was made.
+	unmade error
 }
 
 // externalOptions are what external systems are opened with.
@@ -38,7 +43,8 @@ type externalOptions struct {
 	logger  *zap.Logger
 	// lenient puts a target in the place of one that cannot be made, such as for
 	// want of a credential, that refuses to count and to remove: whoever asks for
-	// the status needs no targets, and nobody purges without them.
+	// the status needs no targets. Nobody begins a purge without them: external.unmade
+	// is for whoever might.
 	lenient bool
 	// checkOnly makes what writes nothing and needs no store.
 	checkOnly bool
@@ -48,13 +54,40 @@ type externalOptions struct {
 // that is wrong with the configuration.
 func openExternal(cfg config.Config, o externalOptions) (*external, error) {
 	x := &external{}
-	secrets := config.Secrets{Directory: os.Getenv("CREDENTIALS_DIRECTORY")}
+	secrets := secretsOf()
 	errs := x.openTargets(cfg, secrets, o)
 	errs = append(errs, under("source", x.openSource(cfg, secrets, o))...)
 	if len(errs) > 0 {
 		return nil, &exitError{code: exitConfig, err: errors.Join(append(errs, x.Close())...)}
 	}
+	x.unmade = x.missing()
 	return x, nil
+}
+
+// missing returns what could not be made, and why.
+func (x *external) missing() error {
+	var errs []error
+	for i, t := range x.targets {
+		if u, ok := purge.As[unmade](t); ok {
+			errs = append(errs, under(fmt.Sprintf("targets[%d] (%s)", i, u.name), u.why)...)
+		}
+	}
+	if err := x.missingSource(); err != nil {
+		errs = append(errs, err)
+	}
+	if len(errs) == 0 {
+		return nil
+	}
+	return &exitError{code: exitConfig, err: errors.Join(errs...)}
+}
+
+// missingSource returns why the source could not be made.
+func (x *external) missingSource() error {
+	u, ok := x.source.(unmadeSource)
+	if !ok {
+		return nil
+	}
+	return &exitError{code: exitConfig, err: errors.Join(under("source", u.why)...)}
 }
 
 // checkExternal returns an error if a daemon could not make its targets and its
@@ -71,12 +104,13 @@ func checkExternal(cfg config.Config) error {
 func (x *external) openTargets(cfg config.Config, secrets config.Secrets, o externalOptions) []error {
 	var errs []error
 	for i, t := range cfg.Targets {
-		target, err := newTarget(cfg, t, secrets, o)
+		where := fmt.Sprintf("targets[%d] (%s)", i, t.Name)
+		target, err := x.newTarget(cfg, t, where, secrets, o)
 		if err != nil && o.lenient {
 			target, err = unmade{t.Name, err}, nil
 		}
 		if err != nil {
-			errs = append(errs, under(fmt.Sprintf("targets[%d] (%s)", i, t.Name), err)...)
+			errs = append(errs, under(where, err)...)
 			continue
 		}
 		if c, ok := target.(io.Closer); ok {
@@ -110,11 +144,12 @@ func under(where string, err error) []error {
 }
 
 // newTarget makes one target.
-func newTarget(cfg config.Config, t config.Target, secrets config.Secrets, o externalOptions) (purge.Target, error) {
+func (x *external) newTarget(cfg config.Config, t config.Target, where string, secrets config.Secrets, o externalOptions) (purge.Target, error) {
 	options, err := config.Resolve(secrets, t.Options)
 	if err != nil {
 		return nil, err
 	}
+	x.inUse = append(x.inUse, inUse{where, t.Options, options})
 	log := o.logger.Named(t.Name)
 	switch c := options.(type) {
 	case postgrestarget.Config:
@@ -135,6 +170,9 @@ func newTarget(cfg config.Config, t config.Target, secrets config.Secrets, o ext
 		opt := oauthtarget.Options{Logger: log}
 		if c.Clients == "" {
 			opt.Registry = oauthtarget.FromDirectory(o.store)
+		}
+		if said, ok := t.Options.(oauthtarget.Config); ok && strings.HasPrefix(said.Clients, "${credential:") {
+			log.Warn("systemd copies a credential at the start, and clients that are registered later are not in it; want ${file:/path} for clients", zap.String("clients", said.Clients))
 		}
 		if o.checkOnly { // its journal is a file, and the daemon may have it open
 			c.Journal, opt.Journal = "", noJournal{}
@@ -196,6 +234,9 @@ type noJournal struct{}
 
 // Entry implements oauthtarget.Journal.
 func (noJournal) Entry(key string) oauthtarget.Entry { return oauthtarget.Entry{Key: key} }
+
+// Sent implements oauthtarget.Journal.
+func (noJournal) Sent(string) []oauthtarget.Entry { return nil }
 
 // Record implements oauthtarget.Journal.
 func (noJournal) Record(oauthtarget.Entry) error {

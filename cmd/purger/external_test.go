@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -99,5 +101,69 @@ func TestOpenExternal_TellsAllThatIsMissingAtOnce(t *testing.T) {
 		if err == nil || !strings.Contains("\n"+err.Error()+"\n", "\n"+want+"\n") {
 			t.Errorf("%v\nlacks %s", err, want)
 		}
+	}
+}
+
+// What the repository offers to be copied is what "config check" takes once its
+// credentials are there: the ready-made targets, those in comments and in the README,
+// and the example.
+func TestReadyMade_IsWhatConfigCheckTakes(t *testing.T) {
+	texts := map[string]string{}
+	for _, pattern := range []string{"deploy/targets/*.yaml", "deploy/example/*/purger.yaml"} {
+		files, err := filepath.Glob("../../" + pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %v, %v", pattern, files, err)
+		}
+		for _, file := range files {
+			texts[strings.TrimPrefix(file, "../../")] = readText(t, file)
+		}
+	}
+	_, script, _ := strings.Cut(readText(t, "../../deploy/targets/command-example.sh"), "#\ttargets:\n")
+	script, _, _ = strings.Cut(script, "\n#\n")
+	here, err := filepath.Abs("../../deploy/targets")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// It is not installed on this machine, and its user may not be there.
+	texts["command-example.sh"] = "targets:\n" + strings.NewReplacer("#\t", "", "/usr/local/lib/purger", here, "    user: files\n", "").Replace(script+"\n")
+	for _, block := range regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$").FindAllStringSubmatch(readText(t, "../../README.md"), -1) {
+		texts["README.md: "+strings.SplitN(block[1], "\n", 2)[0]] = block[1]
+	}
+	if len(texts) < 11 {
+		t.Errorf("%d texts are too few to be all of them", len(texts))
+	}
+	secret := regexp.MustCompile(`\$\{(?:credential:|file:/etc/purger/)([^}]+)\}`)
+	for name, text := range texts {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			t.Setenv("CREDENTIALS_DIRECTORY", dir)
+			text = strings.NewReplacer("$DATA", filepath.Join(dir, "data"), "$DSN", "postgres://purger@127.0.0.1/app").Replace(text)
+			for _, m := range secret.FindAllStringSubmatch(text, -1) {
+				writeText(t, filepath.Join(dir, m[1]), "hunter2\n")
+			}
+			text = strings.ReplaceAll(text, "/etc/purger/", dir+"/")
+			path := filepath.Join(dir, "purger.yaml")
+			writeText(t, path, text)
+			var out, failed bytes.Buffer
+			if code := run(t.Context(), nil, []string{"config", "check", path}, nil, &out, &failed); code != exitOK {
+				t.Errorf("exit code %d\n%s", code, failed.String())
+			}
+		})
+	}
+}
+
+func readText(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func writeText(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -15,7 +15,7 @@ func (x *external) openSource(cfg config.Config, secrets config.Secrets, o exter
 	if cfg.Source == nil {
 		return nil
 	}
-	src, err := newSource(cfg, secrets, o)
+	src, err := x.newSource(cfg, secrets, o)
 	if err != nil && o.lenient {
 		src, err = unmadeSource{err}, nil
 	}
@@ -45,11 +45,12 @@ func syncSettings(cfg config.Config) purge.SyncSettings {
 }
 
 // newSource makes the source.
-func newSource(cfg config.Config, secrets config.Secrets, o externalOptions) (purge.Source, error) {
+func (x *external) newSource(cfg config.Config, secrets config.Secrets, o externalOptions) (purge.Source, error) {
 	options, err := config.Resolve(secrets, cfg.Source.Options)
 	if err != nil {
 		return nil, err
 	}
+	x.inUse = append(x.inUse, inUse{"source", cfg.Source.Options, options})
 	log := o.logger.Named("source")
 	switch c := options.(type) {
 	case postgressource.Config:

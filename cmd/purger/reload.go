@@ -66,6 +66,7 @@ func (d *daemon) apply() error {
 	if keys := restartOnly(now, next); len(keys) > 0 {
 		d.logger.Warn("these fields have changed and take effect only after a restart", zap.Strings("fields", keys))
 	}
+	d.tellSecrets(next)
 	d.settings.set(keepRestartOnly(now, next))
 	return nil
 }

@@ -16,8 +16,9 @@ func newRun(a *app) *cobra.Command {
 daemon running, the daemon makes the pass; without, this process does. On a terminal it
 shows how far it is.
 
-The exit code is 3 when a tenant failed or will be retried, and 75 when purging
-is paused, halted or stopped by an incomplete import.`,
+The exit code is 3 when a tenant failed or will be retried, 75 when purging is
+paused, halted or stopped by an incomplete import, and 78, before anything is done,
+when a target or the source cannot be made, such as for want of a secret.`,
 		Example: "  purger run --once -o json",
 		Args:    arguments(),
 	}
@@ -29,6 +30,9 @@ is paused, halted or stopped by an incomplete import.`,
 			return usageErrorf("--once=false: run makes exactly one pass; for one after the other want 'purger serve'")
 		}
 		return a.do(cmd, refuse, func(ctx context.Context, c *session) error {
+			if c.cannotPurge != nil {
+				return c.cannotPurge
+			}
 			done := watchPass(ctx, c.Status, a.newProgress())
 			r, err := makePass(ctx, c)
 			done()

@@ -93,18 +93,27 @@ func syncText(s store.Sync) string {
 func newSourceSync(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "sync", Short: "Read the source now",
-		Long: `sync reads the source now and takes over what has changed. The exit code is 75 when
-the sync was refused, and a person has to look: purger source status.`,
+		Long: `sync reads the source now and takes over what has changed; without a daemon it makes
+the store if there is none. The exit code is 75 when the sync was refused, and a
+person has to look: purger source status.`,
 		Args: arguments(),
 	}
 	output := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return a.do(cmd, refuse, func(ctx context.Context, c *session) error {
+		return a.do(cmd, create, func(ctx context.Context, c *session) error {
+			if c.cannotSync != nil {
+				return c.cannotSync
+			}
 			s, err := c.SyncSource(ctx)
 			if err != nil {
 				return err
 			}
-			err = output.write(a.stdout, s, func(t *table) { t.field(string(s.Result), syncText(s)) })
+			err = output.write(a.stdout, s, func(t *table) {
+				t.field(string(s.Result), syncText(s))
+				if s.Result == store.SyncRefused {
+					t.field("to accept it", "purger source accept "+digestText(s.Digest))
+				}
+			})
 			if err != nil || s.Result == store.SyncGood {
 				return err
 			}

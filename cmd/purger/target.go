@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tenantpurge/purger/store"
+	"github.com/tenantpurge/purger/purge/client"
 )
 
 // newTargetCommand returns the command "target".
@@ -31,7 +31,7 @@ func newTargetList(a *app) *cobra.Command {
 	}
 	output := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return a.do(cmd, refuse, func(ctx context.Context, c *session) error {
+		return a.do(cmd, a.withoutStore(), func(ctx context.Context, c *session) error {
 			list, err := c.Targets(ctx)
 			if err != nil {
 				return err
@@ -43,7 +43,7 @@ func newTargetList(a *app) *cobra.Command {
 				}
 				t.row("TARGET", "KINDS", "WINDOW", "UNDER WAY")
 				for _, v := range list {
-					t.row(v.Name, kindsText(v.Kinds), v.Window, plural(int64(len(v.Progress)), "tenant"))
+					t.row(v.Name, holdsText(v), v.Window, plural(int64(len(v.Progress)), "tenant"))
 				}
 			})
 		})
@@ -51,10 +51,14 @@ func newTargetList(a *app) *cobra.Command {
 	return cmd
 }
 
-func kindsText(kinds []store.Kind) string {
-	names := make([]string, len(kinds))
-	for i, k := range kinds {
-		names[i] = string(k)
+// holdsText renders what a target holds and knows.
+func holdsText(v client.Target) string {
+	var names []string
+	for _, k := range v.Kinds {
+		names = append(names, string(k))
+	}
+	if v.CountsSubscriptions {
+		names = append(names, "subscriptions")
 	}
 	return strings.Join(names, ", ")
 }
@@ -66,7 +70,7 @@ func newTargetTest(a *app) *cobra.Command {
 		Args: arguments("NAME"), ValidArgsFunction: a.completeTargets(1),
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return a.do(cmd, refuse, func(ctx context.Context, c *session) error {
+		return a.do(cmd, a.withoutStore(), func(ctx context.Context, c *session) error {
 			r, err := c.TestTarget(ctx, args[0])
 			if err != nil {
 				return err
@@ -91,7 +95,7 @@ commit. To call it again changes nothing.`,
 		Args: arguments("NAME"), ValidArgsFunction: a.completeTargets(1),
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return a.do(cmd, refuse, func(ctx context.Context, c *session) error {
+		return a.do(cmd, a.withoutStore(), func(ctx context.Context, c *session) error {
 			if err := c.InitTarget(ctx, args[0]); err != nil {
 				return err
 			}
@@ -100,4 +104,14 @@ commit. To call it again changes nothing.`,
 		})
 	}
 	return cmd
+}
+
+// withoutStore returns what a command on targets does about a data directory
+// without a store: with a configuration it looks at the targets all the same, so that
+// they can be tried before there is anything in the store.
+func (a *app) withoutStore() whenMissing {
+	if a.configFile != "" {
+		return scratch
+	}
+	return refuse
 }

@@ -33,6 +33,9 @@ The id has to be typed to confirm it, or --yes to be given.`,
 			// What the person confirms is this version and no later one. The store
 			// is not kept from others while he thinks.
 			err := a.withTenant(cmd, args, func(ctx context.Context, c *session, id string) (err error) {
+				if c.cannotPurge != nil {
+					return c.cannotPurge
+				}
 				seen, err = c.Tenant(ctx, id, false)
 				return err
 			})
@@ -49,6 +52,9 @@ The id has to be typed to confirm it, or --yes to be given.`,
 			}
 		}
 		return a.withTenant(cmd, args, func(ctx context.Context, c *session, id string) error {
+			if c.cannotPurge != nil {
+				return c.cannotPurge
+			}
 			if *yes {
 				var err error
 				if seen, err = c.Tenant(ctx, id, false); err != nil {

@@ -7,7 +7,7 @@
 #
 #	targets:
 #	  - name: files
-#	    kind: command
+#	    type: command
 #	    kinds: [user, credential]
 #	    command: /usr/local/lib/purger/command-example.sh
 #	    env: {FILES_ROOT: /srv/files, PATH: /usr/bin:/bin}
