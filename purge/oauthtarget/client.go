@@ -33,28 +33,53 @@ func (t *Target) look(ctx context.Context, c Client) (bool, error) {
 	return there, nil
 }
 
-// remove removes a client and reports whether it did. It is for a caller that
-// holds the lock of the client.
-func (t *Target) remove(ctx context.Context, c Client) (bool, error) {
+// lookUnlisted looks at a client that a DELETE was sent to, and that the registry
+// does not list any more. It may be another tenant's by now, and is not removed. It is
+// for a caller that holds its lock.
+func (t *Target) lookUnlisted(ctx context.Context, c Client) (bool, error) {
+	e := t.journal.Entry(Key(c.URI))
+	if e.State != Sent {
+		return false, nil // since another call
+	}
+	there, next, err := t.read(ctx, c, e)
+	if err != nil {
+		return false, err
+	}
+	if !there {
+		t.gone(e)
+		return false, nil
+	}
+	if next != e {
+		if err := t.journal.Record(next); err != nil {
+			return false, err
+		}
+	}
+	return true, store.Errorf(store.Precondition, "client %q is there, a DELETE of it is on record, and the registry does not list it any more; want it to be listed again, or removed at the server", c.ID)
+}
+
+// remove removes a client of a tenant and reports whether it did. It is for a caller
+// that holds the lock of the client.
+func (t *Target) remove(ctx context.Context, tenantID string, c Client) (bool, error) {
 	e := t.journal.Entry(Key(c.URI))
 	before := e
-	switch e.State {
-	case Gone:
+	of := Sending{TenantID: tenantID, ClientID: c.ID, URI: c.URI, Token: c.Token}
+	switch {
+	case e.State == Gone:
 		return false, nil // by another call, meanwhile
-	case Untouched:
+	case !proven(c, e):
 		// The token has to prove good, else a 401 to the DELETE says nothing.
 		// It is there, or there is an error.
 		_, next, err := t.read(ctx, c, e)
 		if err != nil {
 			return false, err
 		}
-		before = next
-		e = next
-		e.State = Sent
+		before, e = next, next
+	}
+	if e.State != Sent || e.Of == nil || *e.Of != of {
+		e.State, e.Of = Sent, &of
 		if err := t.journal.Record(e); err != nil {
 			return false, err
 		}
-	case Sent:
 	}
 	r := httpcall.Request{Method: http.MethodDelete, URL: c.URI, Header: bearer(c, e)}
 	a, err := t.http.Do(ctx, r)
@@ -80,7 +105,7 @@ func (t *Target) remove(ctx context.Context, c Client) (bool, error) {
 // gone records that a client is gone. That it is not recorded does no harm: the
 // next attempt finds it gone.
 func (t *Target) gone(e Entry) {
-	e.State, e.Token = Gone, ""
+	e = Entry{Key: e.Key, State: Gone}
 	if err := t.journal.Record(e); err != nil {
 		t.log.Warn("the journal does not take up that an OAuth client is gone", zap.String("target", t.cfg.Name), zap.Error(err))
 	}
@@ -105,7 +130,7 @@ func (t *Target) read(ctx context.Context, c Client, e Entry) (there bool, next 
 	switch {
 	case err != nil:
 		return false, e, err
-	case absent(a) && e.State != Untouched:
+	case absent(a) && proven(c, e):
 		return false, e, nil
 	case a.Status != http.StatusOK:
 		return false, e, t.refusal(r, a, c)
@@ -122,12 +147,8 @@ func (t *Target) read(ctx context.Context, c Client, e Entry) (there bool, next 
 		// The registry is wrong, and what is there may be anybody's.
 		return false, e, store.Errorf(store.Precondition, "at the registration URI of client %q there is another client", c.ID)
 	}
-	token := c.Token
-	if e.Token != "" {
-		token = e.Token
-	}
-	if found.Token != "" && found.Token != token {
-		e.Token = found.Token
+	if found.Token != "" && found.Token != token(c, e) {
+		e.Token, e.Instead = found.Token, Key(c.Token)
 	}
 	return true, e, nil
 }
@@ -140,7 +161,7 @@ func (t *Target) refusal(r httpcall.Request, a *httpcall.Response, c Client) err
 	err := httpcall.StatusError(r, a)
 	switch {
 	case absent(a):
-		return store.Errorf(store.Unauthenticated, "client %q: %w, and no DELETE of ours is on record: its registration access token is bad, or somebody else removed it; correct its registration, or take it off", c.ID, err)
+		return store.Errorf(store.Unauthenticated, "client %q: %w, and no DELETE with this token is on record: its registration access token is bad, or somebody else removed it; correct its registration, or take it off", c.ID, err)
 	case a.Status == http.StatusForbidden || a.Status == http.StatusMethodNotAllowed:
 		return store.Errorf(store.Forbidden, "client %q: the server does not let it be managed: %w", c.ID, err)
 	}
@@ -164,11 +185,23 @@ func absent(a *httpcall.Response) bool {
 	return false
 }
 
+// proven reports whether what looks as if a client were gone means that: a DELETE of
+// it is on record, sent with a token that had proved good, and that is still the
+// registry's.
+func proven(c Client, e Entry) bool {
+	return e.State == Gone || e.State == Sent && e.Of != nil && e.Of.Token == c.Token
+}
+
+// token returns the newest token of a client: what the server gave out instead of
+// the registry's, or the registry's if that has changed since.
+func token(c Client, e Entry) string {
+	if e.Token != "" && e.Instead == Key(c.Token) {
+		return e.Token
+	}
+	return c.Token
+}
+
 // bearer returns the headers of a request about a client.
 func bearer(c Client, e Entry) http.Header {
-	token := c.Token
-	if e.Token != "" {
-		token = e.Token
-	}
-	return http.Header{"Authorization": {"Bearer " + token}}
+	return http.Header{"Authorization": {"Bearer " + token(c, e)}}
 }

@@ -24,7 +24,8 @@ type FileJournal struct {
 	mu      sync.Mutex // of what follows
 	file    *os.File
 	entries map[string]Entry
-	written int64 // records so far
+	sent    map[string]Entry // those in this state, a part of entries
+	written int64            // records so far
 	failed  error
 
 	syncing sync.Mutex // held while the disk writes; taken before mu
@@ -34,25 +35,27 @@ type FileJournal struct {
 var _ Journal = (*FileJournal)(nil)
 
 // OpenJournal opens a journal or makes a new one, readable by its owner alone. It
-// cuts off a last record that a crash left half written. An error is
+// cuts off a last record that a crash left half written, and writes the file anew
+// when most of it is superseded, or names a client that the rest does not. An error is
 // [store.Internal] when there is something else wrong in the file.
 func OpenJournal(path string) (*FileJournal, error) {
-	j := &FileJournal{entries: map[string]Entry{}}
+	j := &FileJournal{entries: map[string]Entry{}, sent: map[string]Entry{}}
 	raw, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, store.Errorf(store.Unavailable, "journal: %w", err)
 	}
-	sound, lines, err := j.read(raw)
+	sound, lines, named, err := j.read(raw)
 	if err != nil {
 		return nil, err
 	}
-	if raw == nil || lines > 2*len(j.entries)+slack {
+	anew := raw == nil || lines > 2*len(j.entries)+slack || named > len(j.sent)
+	if anew {
 		if err := j.rewrite(path); err != nil {
 			return nil, store.Errorf(store.Unavailable, "journal: %w", err)
 		}
 	}
 	j.file, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
-	if err == nil && sound < len(raw) {
+	if err == nil && !anew && sound < len(raw) {
 		err = errors.Join(j.file.Truncate(int64(sound)), j.file.Sync())
 	}
 	if err != nil {
@@ -61,10 +64,10 @@ func OpenJournal(path string) (*FileJournal, error) {
 	return j, nil
 }
 
-// read takes over the lines of a file. It returns how many bytes are sound, and
-// how many lines are in them. What a crash left is at the end, with nothing sound
-// behind it.
-func (j *FileJournal) read(raw []byte) (sound, lines int, err error) {
+// read takes over the lines of a file. It returns how many bytes are sound, how
+// many lines are in them, and how many of those name a client. What a crash left is
+// at the end, with nothing sound behind it.
+func (j *FileJournal) read(raw []byte) (sound, lines, named int, err error) {
 	torn := false
 	for at := 0; at < len(raw); {
 		end := bytes.IndexByte(raw[at:], '\n')
@@ -73,10 +76,13 @@ func (j *FileJournal) read(raw []byte) (sound, lines int, err error) {
 			(e.State == Untouched || e.State == Sent || e.State == Gone)
 		switch {
 		case ok && torn:
-			return 0, 0, store.Errorf(store.Internal, "journal: byte %d is not of a record, and records follow: it is damaged", sound)
+			return 0, 0, 0, store.Errorf(store.Internal, "journal: byte %d is not of a record, and records follow: it is damaged", sound)
 		case ok:
-			j.entries[e.Key] = e
+			j.take(e)
 			lines++
+			if e.Of != nil {
+				named++
+			}
 			sound = at + end + 1
 		default:
 			torn = true
@@ -86,7 +92,15 @@ func (j *FileJournal) read(raw []byte) (sound, lines int, err error) {
 		}
 		at += end + 1
 	}
-	return sound, lines, nil
+	return sound, lines, named, nil
+}
+
+// take puts an entry in the place of the one before it.
+func (j *FileJournal) take(e Entry) {
+	j.entries[e.Key] = e
+	if delete(j.sent, e.Key); e.State == Sent {
+		j.sent[e.Key] = e
+	}
 }
 
 // rewrite puts a file with the entries alone in the place of path.
@@ -126,6 +140,19 @@ func (j *FileJournal) Entry(key string) Entry {
 		return e
 	}
 	return Entry{Key: key}
+}
+
+// Sent implements [Journal].
+func (j *FileJournal) Sent(tenantID string) []Entry {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var list []Entry
+	for _, e := range j.sent {
+		if e.Of != nil && e.Of.TenantID == tenantID {
+			list = append(list, e)
+		}
+	}
+	return list
 }
 
 // Record implements [Journal]. Errors: [store.Unavailable].
@@ -169,7 +196,7 @@ func (j *FileJournal) write(e Entry, line []byte) (int64, error) {
 		j.failed = broken(err)
 		return 0, j.failed
 	}
-	j.entries[e.Key] = e
+	j.take(e)
 	j.written++
 	return j.written, nil
 }

@@ -21,17 +21,33 @@ const (
 
 // Entry is what the journal has of one client.
 type Entry struct {
-	// Key is [Key] of the registration URI: the journal names nobody.
+	// Key is [Key] of the registration URI.
 	Key   string `json:"key"`
 	State State  `json:"state,omitempty"`
 	// Token replaces the registry's; "" when the server never gave another. It is
 	// a secret.
 	Token string `json:"token,omitempty"`
+	// Instead is [Key] of the registry's token that Token replaces. When the
+	// registry has another, that is the newer one.
+	Instead string `json:"instead,omitempty"`
+	// Of is there while the state is Sent. Else the journal names nobody.
+	Of *Sending `json:"of,omitempty"`
 }
 
-// Key returns the name of a client in the journal.
-func Key(uri string) string {
-	sum := sha256.Sum256([]byte(uri))
+// Sending is whom a DELETE was sent to, and for whom: enough to ask for the client
+// when the registry does not list it any more.
+type Sending struct {
+	TenantID string `json:"tenantId"`
+	ClientID string `json:"clientId"`
+	URI      string `json:"uri"`
+	// Token is the registry's. It is a secret.
+	Token string `json:"token"`
+}
+
+// Key returns the name of a client in the journal, which does not tell what it is
+// made from.
+func Key(s string) string {
+	sum := sha256.Sum256([]byte(s))
 	return hex.EncodeToString(sum[:])
 }
 
@@ -39,6 +55,8 @@ func Key(uri string) string {
 type Journal interface {
 	// Entry returns the newest entry of a key, or one that has only the key.
 	Entry(key string) Entry
+	// Sent returns the entries of a tenant whose state is Sent, in any order.
+	Sent(tenantID string) []Entry
 	// Record replaces the entry of its key. When it returns nil it is durable;
 	// after an error it may or may not be.
 	Record(e Entry) error

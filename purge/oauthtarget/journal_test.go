@@ -124,6 +124,42 @@ func TestFileJournal_IsWrittenAnewWhenMostOfItIsOld(t *testing.T) {
 	}
 }
 
+// A file that is written anew and was cut by a crash has neither what named a client
+// nor anything behind its last record.
+func TestFileJournal_G7_IsWrittenAnewAfterACrash(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	j := open(t, path)
+	sent := entry(1, oauthtarget.Sent)
+	sent.Of = &oauthtarget.Sending{TenantID: "acme", ClientID: "c", URI: "https://l.example.com/c", Token: "t"}
+	for _, e := range []oauthtarget.Entry{sent, entry(1, oauthtarget.Gone), entry(2, oauthtarget.Gone)} {
+		if err := j.Record(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = j.Close()
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, whole[:len(whole)-5], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		j := open(t, path)
+		if err := j.Record(entry(3+i, oauthtarget.Sent)); err != nil {
+			t.Fatal(err)
+		}
+		_ = j.Close()
+	}
+	kept, err := os.ReadFile(path)
+	if err != nil || strings.Contains(string(kept), "acme") || strings.Contains(string(kept), "\x00") || bytes.Count(kept, []byte("\n")) != 4 {
+		t.Errorf("%v; the journal is\n%q", err, kept)
+	}
+	if want := entry(1, oauthtarget.Gone); open(t, path).Entry(want.Key) != want {
+		t.Error("an entry is lost")
+	}
+}
+
 func TestFileJournal_ManyWritersAtOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal")
 	j := open(t, path)

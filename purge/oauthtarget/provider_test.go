@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -46,23 +47,26 @@ func (r *registry) put(tenantID string, c oauthtarget.Client) {
 	r.clients[tenantID] = append(r.clients[tenantID], c)
 }
 
-// realm is a part of a running oidc-provider that is a test's own.
+// realm is a part of a running oidc-provider that is a test's own. What is registered
+// in it is added to the registry, a file.
 type realm struct {
 	registry
-	url, name, journal string
+	url, name, journal, file string
 }
 
 func newRealm(t testing.TB, url string) *realm {
-	return &realm{
+	dir := t.TempDir()
+	r := &realm{
 		url: url, name: t.Name() + time.Now().Format(time.RFC3339Nano),
-		journal: filepath.Join(t.TempDir(), "oauth.journal"),
+		journal: filepath.Join(dir, "oauth.journal"), file: filepath.Join(dir, "clients.jsonl"),
 	}
+	rewrite(t, r.file, registered("someone-else", oauthtarget.Client{ID: "none", URI: url + "/reg/none", Token: "none"}))
+	return r
 }
 
 func (r *realm) target(t testing.TB, opt oauthtarget.Options) *oauthtarget.Target {
 	t.Helper()
-	opt.Registry = r
-	target, err := oauthtarget.New(oauthtarget.Config{Name: "login", BaseURL: r.url, Journal: r.journal}, opt)
+	target, err := oauthtarget.New(oauthtarget.Config{Name: "login", BaseURL: r.url, Journal: r.journal, Clients: r.file}, opt)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,12 +112,26 @@ func (r *realm) add(tenant string, _ store.Kind, n int) error {
 				Token string `json:"registration_access_token"`
 			}
 			if err = errors.Join(err, json.Unmarshal(b, &c)); err == nil {
-				r.put(tenant, oauthtarget.Client{ID: c.ID, URI: c.URI, Token: c.Token})
+				err = r.note(tenant, oauthtarget.Client{ID: c.ID, URI: c.URI, Token: c.Token})
 			}
 			return err
 		})
 	}
 	return g.Wait()
+}
+
+// note adds a client to the registry.
+func (r *realm) note(tenant string, c oauthtarget.Client) error {
+	r.put(tenant, c)
+	if valid := store.CheckID("tenant_id", tenant) == nil; !valid {
+		return nil // a neighbour whose id no tenant has
+	}
+	f, err := os.OpenFile(r.file, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(registered(tenant, c)) // in one piece
+	return errors.Join(err, f.Close())
 }
 
 func (r *realm) left(tenant string, _ store.Kind) (int64, error) {
@@ -190,6 +208,30 @@ func TestPurge_G5_ALostAnswerIsResumedFromTheJournal(t *testing.T) {
 	}
 }
 
+func TestTarget_G6_AClientThatIsRegisteredWhileItsTenantIsPurgedIsNotLeftBehind(t *testing.T) {
+	r := newRealm(t, targettest.StartNode(t, "OIDC_MODULES"))
+	target := r.target(t, oauthtarget.Options{})
+	count(t, target, "acme", 0) // the plan
+	if err := errors.Join(r.add("acme", "", 3), r.add("globex", "", 2)); err != nil {
+		t.Fatal(err)
+	}
+	if did, err := target.Purge(t.Context(), clients(10)); err != nil || did.Deleted != 3 {
+		t.Errorf("Purge = %+v, %v, want 3", did, err)
+	}
+	if err := r.add("acme", "", 1); err != nil {
+		t.Fatal(err)
+	}
+	count(t, target, "acme", 1) // the verification
+	if did, err := target.Purge(t.Context(), clients(10)); err != nil || did.Deleted != 1 {
+		t.Errorf("Purge = %+v, %v, want 1", did, err)
+	}
+	count(t, target, "acme", 0)
+	mine, _ := r.left("acme", "")
+	if other, err := r.left("globex", ""); mine != 0 || other != 2 || err != nil {
+		t.Errorf("%d are left, and %d of 2 of the neighbour, %v", mine, other, err)
+	}
+}
+
 func TestPurge_G6_ABadTokenIsNeverTakenForGone(t *testing.T) {
 	r := newRealm(t, targettest.StartNode(t, "OIDC_MODULES"))
 	if err := r.add("acme", "", 3); err != nil {
@@ -219,7 +261,7 @@ func TestCheck(t *testing.T) {
 	if err := r.target(t, oauthtarget.Options{}).Check(t.Context()); err != nil {
 		t.Errorf("Check of a server that is there: %v", err)
 	}
-	r = &realm{url: "http://127.0.0.1:1", journal: filepath.Join(t.TempDir(), "j")}
+	r = newRealm(t, "http://127.0.0.1:1")
 	if err := r.target(t, oauthtarget.Options{}).Check(t.Context()); store.CodeOf(err) != store.Unavailable {
 		t.Errorf("Check of nobody: %v", err)
 	}

@@ -2,7 +2,6 @@ package oauthtarget
 
 import (
 	"context"
-	"encoding/json"
 	"net/url"
 	"strings"
 
@@ -29,9 +28,10 @@ func (c Client) GoString() string { return c.ID }
 
 // Registry knows the clients of tenants. It is safe for concurrent use.
 type Registry interface {
-	// Clients returns those of the tenant itself, none when there are none. A
-	// client stays listed after it was removed, or until its tenant is purged;
-	// one that is not listed is taken for one that the tenant never had.
+	// Clients returns those of the tenant itself as they are known now, none when
+	// there are none; what cannot be read is an error. A client stays listed until
+	// its tenant is purged: one that is not listed is taken for one that is not the
+	// tenant's, unless a DELETE of it is on record.
 	Clients(ctx context.Context, tenantID string) ([]Client, error)
 }
 
@@ -55,89 +55,4 @@ func (r registered) client() (Client, error) {
 		return Client{}, store.Errorf(store.Invalid, "registration_access_token of client %q is missing, or is none", r.ID)
 	}
 	return Client{r.ID, r.URI, r.Token}, nil
-}
-
-// parsed is a registry in memory.
-type parsed map[string][]Client
-
-// ParseClients reads a registry of JSON lines, as the package says. An error is
-// [store.Invalid] and names the line, and nothing secret.
-func ParseClients(text string) (Registry, error) {
-	clients := parsed{}
-	owner := map[string]bool{}
-	for i, line := range strings.Split(text, "\n") {
-		if strings.TrimSpace(line) == "" {
-			continue
-		}
-		bad := func(format string, args ...any) error {
-			return store.Errorf(store.Invalid, "clients: line %d: "+format, append([]any{i + 1}, args...)...).At("clients")
-		}
-		var r registered
-		if json.Unmarshal([]byte(line), &r) != nil { // its error may show what was read
-			return nil, bad("not a JSON object with tenant_id, client_id, registration_client_uri and registration_access_token")
-		}
-		if err := store.CheckID("tenant_id", r.TenantID); err != nil {
-			return nil, bad("%w", err)
-		}
-		c, err := r.client()
-		if err != nil {
-			return nil, bad("%w", err)
-		}
-		if owner[c.URI] {
-			return nil, bad("client %q is there twice", c.ID)
-		}
-		owner[c.URI] = true
-		clients[r.TenantID] = append(clients[r.TenantID], c)
-	}
-	return clients, nil
-}
-
-// Clients implements [Registry].
-func (p parsed) Clients(_ context.Context, tenantID string) ([]Client, error) {
-	return p[tenantID], nil
-}
-
-// directory is a registry in the data of resources.
-type directory struct{ store.Directory }
-
-// FromDirectory returns the registry in the data of the resources of kind
-// [store.KindOAuthClient].
-func FromDirectory(d store.Directory) Registry { return directory{d} }
-
-// atOnce is how many resources are read at a time.
-const atOnce = 1000
-
-// Clients implements [Registry]. The error of one resource is that of the tenant.
-func (d directory) Clients(ctx context.Context, tenantID string) ([]Client, error) {
-	var clients []Client
-	for after := ""; ; {
-		list, err := d.List(ctx, tenantID, store.KindOAuthClient, after, atOnce)
-		if code := store.CodeOf(err); code == store.NotFound || code == store.Gone {
-			return clients, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		for _, resource := range list {
-			r := registered{}
-			if len(resource.Data) > 0 && json.Unmarshal(resource.Data, &r) != nil {
-				return nil, store.Errorf(store.Precondition, "the data of client %q is not that of a registration", resource.ID)
-			}
-			if r.URI == "" {
-				continue
-			}
-			if r.ID == "" {
-				r.ID = resource.ID
-			}
-			c, err := r.client()
-			if err != nil {
-				return nil, store.Errorf(store.Precondition, "the data of client %q: %w", resource.ID, err)
-			}
-			clients = append(clients, c)
-		}
-		if len(list) < atOnce {
-			return clients, nil
-		}
-		after = list[len(list)-1].ID
-	}
 }

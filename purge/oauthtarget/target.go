@@ -38,9 +38,9 @@ type Config struct {
 	Timeout time.Duration `yaml:"timeout"`
 	// MaxBody is the largest answer in bytes; 0 is 8 MiB.
 	MaxBody int64 `yaml:"maxBody"`
-	// Clients is the text of a registry, see [ParseClients]; "" takes the one of
-	// the options. It holds secrets.
-	Clients string `yaml:"clients"`
+	// Clients is the path of a registry, see [OpenRegistry]; "" takes the one of
+	// the options. In a file it is a reference, as to the secrets that it holds.
+	Clients string `yaml:"clients" config:"path"`
 	// Journal is the path of the journal, in the data directory; "" takes the one
 	// of the options. No two targets share one.
 	Journal string `yaml:"journal"`
@@ -77,8 +77,8 @@ var (
 	_ purge.Checker = (*Target)(nil)
 )
 
-// New returns a target, or a [store.Invalid] error that names the field. It opens
-// the journal and calls nobody.
+// New returns a target, or a [store.Invalid] error that names the field. It reads
+// the registry, opens the journal and calls nobody.
 func New(cfg Config, opt Options) (*Target, error) {
 	bad := func(field, format string, args ...any) error {
 		return store.Errorf(store.Invalid, field+": "+format, args...).At(field)
@@ -95,7 +95,7 @@ func New(cfg Config, opt Options) (*Target, error) {
 	case cfg.Parallel < 1 || cfg.Parallel > 256:
 		return nil, bad("parallel", "%d; want 1 to 256", cfg.Parallel)
 	case (cfg.Clients == "") == (opt.Registry == nil):
-		return nil, bad("clients", "want the lines of a registry, or the directory")
+		return nil, bad("clients", "want the file of a registry, or the directory")
 	case (cfg.Journal == "") == (opt.Journal == nil):
 		return nil, bad("journal", "want the path of a file in the data directory")
 	}
@@ -108,11 +108,10 @@ func New(cfg Config, opt Options) (*Target, error) {
 		return nil, err
 	}
 	if cfg.Clients != "" {
-		if t.registry, err = ParseClients(cfg.Clients); err != nil {
-			return nil, err
+		if t.registry, err = OpenRegistry(cfg.Clients); err != nil {
+			return nil, store.Errorf(store.Invalid, "%w", err).At("clients")
 		}
 	}
-	t.cfg.Clients = ""
 	if cfg.Journal != "" {
 		if t.own, err = OpenJournal(cfg.Journal); err != nil {
 			return nil, err
@@ -143,13 +142,40 @@ func (t *Target) Name() string { return t.cfg.Name }
 // Kinds implements [purge.Target].
 func (t *Target) Kinds() []store.Kind { return []store.Kind{store.KindOAuthClient} }
 
-// Count implements [purge.Target]: it looks at every client of the registry.
+// Count implements [purge.Target]: it looks at every client that the registry lists
+// now. A client that a DELETE was sent to, and that is no longer listed, is looked at
+// until it is gone; that it is there is a [store.Precondition] error.
 func (t *Target) Count(ctx context.Context, tenantID string, kind store.Kind) (int64, error) {
 	clients, err := t.clients(ctx, tenantID, kind)
 	if err != nil {
 		return 0, err
 	}
-	return t.each(ctx, clients, t.look)
+	n, err := t.each(ctx, clients, t.look)
+	if err != nil {
+		return n, err
+	}
+	_, err = t.each(ctx, t.unlisted(tenantID, clients), t.lookUnlisted)
+	return n, err
+}
+
+// unlisted returns the clients of a tenant that a DELETE was sent to and that are
+// not among those that are listed.
+func (t *Target) unlisted(tenantID string, listed []Client) []Client {
+	sent := t.journal.Sent(tenantID)
+	if len(sent) == 0 {
+		return nil
+	}
+	known := map[string]bool{}
+	for _, c := range listed {
+		known[c.URI] = true
+	}
+	var list []Client
+	for _, e := range sent {
+		if !known[e.Of.URI] {
+			list = append(list, Client{e.Of.ClientID, e.Of.URI, e.Of.Token})
+		}
+	}
+	return list
 }
 
 // Purge implements [purge.Target]. Clients that are gone by the journal are passed
@@ -166,7 +192,9 @@ func (t *Target) Purge(ctx context.Context, r purge.Request) (purge.Removed, err
 		}
 	}
 	more := len(pending) > r.Limit
-	n, err := t.each(ctx, pending[:min(r.Limit, len(pending))], t.remove)
+	n, err := t.each(ctx, pending[:min(r.Limit, len(pending))], func(ctx context.Context, c Client) (bool, error) {
+		return t.remove(ctx, r.TenantID, c)
+	})
 	return purge.Removed{Deleted: n, More: more || err != nil}, err
 }
 
