@@ -15,7 +15,7 @@
 //
 // In the configuration:
 //
-//	kind: scim
+//	type: scim
 //	name: directory
 //	baseUrl: https://directory.example.com/scim/v2
 //	auth: {bearer: "${credential:scim-token}"}
