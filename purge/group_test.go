@@ -2,8 +2,11 @@ package purge_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -92,6 +95,55 @@ func TestRun_G3_GroupsKeepTheOrder(t *testing.T) {
 			if f.has("neighbour") != each(3, 0) {
 				t.Errorf("the neighbour has %+v left", f.has("neighbour"))
 			}
+		})
+	}
+}
+
+// TestRun_MoreAreUnderWayWhereTargetsTakeThemTogether counts the tenants that
+// wait for an answer.
+func TestRun_MoreAreUnderWayWhereTargetsTakeThemTogether(t *testing.T) {
+	for name, c := range map[string]struct {
+		group       bool
+		concurrency int
+		want        int
+	}{"Group": {true, 3, 12}, "GroupOneByOne": {true, 1, 1}, "Plain": {false, 3, 3}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStore(t)
+				var tenants []store.Tenant
+				for i := range 20 {
+					tenants = append(tenants, due(fmt.Sprint("t", i), ""))
+				}
+				fill(t, s, tenants, nil)
+				var mu sync.Mutex
+				waiting, release := map[string]bool{}, make(chan struct{})
+				f := newFake("crm", nil)
+				f.before = func(_ context.Context, c call) error {
+					mu.Lock()
+					waiting[c.Tenant] = true
+					mu.Unlock()
+					<-release
+					return nil
+				}
+				list := targets(f)
+				if c.group {
+					list = targets(groupFake{f, 10})
+				}
+				e := newEngine(t, s, list, setting(func(s *purge.Settings) { s.Concurrency = c.concurrency }))
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					mustRun(t, e)
+				}()
+				synctest.Wait()
+				mu.Lock()
+				if len(waiting) != c.want {
+					t.Errorf("%d tenants are under way, want %d", len(waiting), c.want)
+				}
+				mu.Unlock()
+				close(release)
+				<-done
+			})
 		})
 	}
 }

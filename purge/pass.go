@@ -3,6 +3,7 @@ package purge
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -81,12 +82,12 @@ func (e *Engine) newPass(trigger Trigger) *pass {
 	}
 }
 
-// places returns how many tenants a pass has under way. Those that are only in
-// the store go in transactions of it that many share, and the more there are in
-// one the less each pays for.
+// places returns how many tenants a pass has under way. Where the store and all
+// targets take many tenants together, the more there are in one transaction the
+// less each pays for.
 func (e *Engine) places() int64 {
 	n := int64(e.settings.Load().Concurrency)
-	if n == 1 || len(e.targets) > 0 {
+	if n == 1 || slices.ContainsFunc(e.targets, func(t *target) bool { return t.group == nil }) {
 		return n
 	}
 	return 4 * n

@@ -28,9 +28,9 @@ func DeletePolicies() []DeletePolicy {
 // default: begin with [DefaultSettings].
 type Settings struct {
 	// Concurrency is how many tenants are purged at a time, 1 to 1,024. A pass
-	// keeps the one that it began with. Without targets, and unless it is 1,
-	// four times as many wait for the store, which takes those together that fit
-	// into one transaction.
+	// keeps the one that it began with. Unless it is 1, four times as many are
+	// under way where the store and every target, if any, take tenants together;
+	// see [GroupTarget].
 	Concurrency int
 	// Batch is the largest number of resources that one call of a target may
 	// remove, 1 to 1,000,000.

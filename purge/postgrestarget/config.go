@@ -240,6 +240,6 @@ func dsnProblem(err error) string {
 // the database sees is bounded by [Config.Connections].
 func DefaultPolicy() purge.Policy {
 	p := purge.DefaultPolicy()
-	p.Concurrency = 64
+	p.Concurrency = 256
 	return p
 }

@@ -26,7 +26,7 @@ func TestTarget_APolicyBeginsWithThatOfItsType(t *testing.T) {
 	for i, want := range []struct {
 		concurrency int
 		timeout     time.Duration
-	}{{64, 30 * time.Second}, {64, 5 * time.Second}, {8, 5 * time.Second}} {
+	}{{256, 30 * time.Second}, {256, 5 * time.Second}, {8, 5 * time.Second}} {
 		if p := c.Targets[i].Policy; p.Concurrency != want.concurrency || p.Timeout != want.timeout {
 			t.Errorf("the policy of %s is %+v, want %+v", c.Targets[i].Name, p, want)
 		}
