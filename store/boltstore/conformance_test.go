@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/tenantpurge/purger/store"
 	"github.com/tenantpurge/purger/store/boltstore"
@@ -15,12 +14,6 @@ import (
 // The whole contract of package store, on a file.
 func TestConformance(t *testing.T) {
 	storetest.Run(t, harness(boltstore.Options{}))
-}
-
-// The same with transactions as small as they get: what fits one by default is
-// done in many steps.
-func TestConformance_SmallTransactions(t *testing.T) {
-	storetest.Run(t, harness(boltstore.Options{TxTarget: time.Nanosecond}))
 }
 
 func harness(opt boltstore.Options) storetest.Harness {
