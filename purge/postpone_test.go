@@ -200,6 +200,8 @@ func TestRun_G11_AFailingTargetDoesNotFailTheTenantBeforeTheOtherWindowOpens(t *
 						wantStatus(t, s, store.StatusPurging, "bad")
 						if p := progress(t, s, "bad"); p.Attempts == 0 || !strings.Contains(p.LastError, "crm") {
 							t.Fatalf("on record is %+v", p)
+						} else if purge.IsPermanent(fault) && !p.NextAttempt.Equal(opens) {
+							t.Fatalf("the next attempt is at %s; nothing changes before %s", p.NextAttempt, opens)
 						}
 					}
 					time.Sleep(time.Hour)
@@ -209,6 +211,39 @@ func TestRun_G11_AFailingTargetDoesNotFailTheTenantBeforeTheOtherWindowOpens(t *
 					t.Errorf("idp still holds %+v", got)
 				}
 			})
+		})
+	}
+}
+
+func TestRun_GoesOnWhenTheFirstOfSeveralWindowsOpens(t *testing.T) {
+	for early := range 3 {
+		synctest.Test(t, func(t *testing.T) {
+			s := newStore(t)
+			opens := noon()
+			fill(t, s, []store.Tenant{due("acme", "")}, nil)
+			var all []*fake
+			var list []purge.Target
+			for i, name := range []string{"a", "b", "c"} {
+				p := windowed(t)
+				if i != early {
+					p.Window = window(t, "23:00-05:00 UTC")
+				}
+				f := newFake(name, map[string]store.Counts{"acme": each(3, 0)})
+				all, list = append(all, f), append(list, guarded(t, f, p))
+			}
+			e := newEngine(t, s, targets(list...))
+			for _, want := range []time.Time{opens, opens.Add(time.Hour)} {
+				mustRun(t, e)
+				if p := progress(t, s, "acme"); !p.NextAttempt.Equal(want) {
+					t.Fatalf("the next attempt is at %s, want %s", p.NextAttempt, want)
+				}
+				time.Sleep(time.Until(want))
+			}
+			for i, f := range all {
+				if emptied := f.has("acme") == (store.Counts{}); emptied != (i == early) {
+					t.Errorf("%s holds %+v", f.name, f.has("acme"))
+				}
+			}
 		})
 	}
 }

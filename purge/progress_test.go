@@ -79,6 +79,44 @@ func TestProgress_TellsDoneRemainingRateAndETAAndForgets(t *testing.T) {
 	})
 }
 
+// TestProgress_TheRateIsThatOfTheLastMinute: ten times as slow after a long time
+// is told within a minute or so.
+func TestProgress_TheRateIsThatOfTheLastMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(t)
+		fill(t, s, []store.Tenant{due("acme", "")}, nil)
+		f := newFake("crm", map[string]store.Counts{"acme": {Users: 100_000}})
+		f.kinds = []store.Kind{store.KindUser}
+		slow := time.Now().Add(time.Hour)
+		f.before = func(_ context.Context, c call) error {
+			switch {
+			case c.Op == "count":
+			case time.Now().Before(slow):
+				time.Sleep(time.Second)
+			default:
+				time.Sleep(10 * time.Second)
+			}
+			return nil
+		}
+		e := newEngine(t, s, targets(guarded(t, f, plain())), setting(func(s *purge.Settings) { s.Batch = 5 }))
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			if _, err := e.Run(ctx, purge.TriggerRun); err != nil {
+				t.Error(err)
+			}
+		}()
+		time.Sleep(time.Hour + 90*time.Second + time.Millisecond)
+		synctest.Wait()
+		if row := only(t, e.Progress()); math.Abs(row.Rate-0.5) > 0.2 {
+			t.Errorf("after 90 s at one in two seconds the rate is %f", row.Rate)
+		}
+		stop()
+		<-done
+	})
+}
+
 func TestProgress_SaysWhatIsPutOffAndIsCountedAnewAfterARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore(t)
