@@ -50,7 +50,7 @@ func (w *cascade) settle(ctx context.Context) error {
 	}
 	err = w.each(func(t *target) bool { return t.books != nil && p.HasAccount(t.name) }, func(t *target) error {
 		held, err := call(ctx, w.e, t, opCount, w.s.CallTimeout, func(ctx context.Context) (store.Counts, error) {
-			return t.books.Account(ctx, p.PurgeID)
+			return t.account(ctx, p)
 		})
 		if err != nil && !answered(err) {
 			return &failure{target: t.name, err: err}
@@ -79,6 +79,15 @@ func (w *cascade) settle(ctx context.Context) error {
 		err = w.failed
 	}
 	return err
+}
+
+// account asks the target for the account of a purge.
+func (t *target) account(ctx context.Context, p *store.Progress) (store.Counts, error) {
+	ask := func(ctx context.Context) (store.Counts, error) { return t.books.Account(ctx, p.PurgeID) }
+	if t.guard == nil {
+		return ask(ctx)
+	}
+	return answerOf(ctx, t.guard, opCount, p.PurgeID, ask)
 }
 
 // beyond returns by how much an account goes beyond what is on record, and false

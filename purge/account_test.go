@@ -117,6 +117,29 @@ func TestRun_G5_AnAccountThatWasBegunLateIsNotBelieved(t *testing.T) {
 	})
 }
 
+// TestRun_G11_AnAccountThatHangsIsBoundedByThePolicy, and is asked for again.
+func TestRun_G11_AnAccountThatHangsIsBoundedByThePolicy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := lossy(map[string]store.Counts{})
+		hung := false
+		f.before = func(ctx context.Context, c call) error {
+			if c.Op == "account" && !hung {
+				hung = true
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			return nil
+		}
+		began := time.Now()
+		if r := purgedAtLast(t, guarded(t, f, plain())); !r.CountsExact || r.Targets["crm"].Users != 5 {
+			t.Errorf("the receipt says %+v, exact: %t", r.Targets["crm"], r.CountsExact)
+		}
+		if !hung || time.Since(began) > time.Hour {
+			t.Errorf("hung: %t; it took %s", hung, time.Since(began))
+		}
+	})
+}
+
 // refusing returns a fault of the first n operations op.
 func refusing(op string, n int, code store.Code) func(context.Context, call) error {
 	return func(_ context.Context, c call) error {

@@ -52,7 +52,7 @@ func (t *target) countOf(ctx context.Context, tenants []string, kind store.Kind)
 	case t.guard == nil:
 		return t.group.CountGroup(ctx, tenants, kind)
 	}
-	return t.guard.count(ctx, tenants[len(tenants)-1], func(ctx context.Context) (int64, error) {
+	return answerOf(ctx, t.guard, opCount, tenants[len(tenants)-1], func(ctx context.Context) (int64, error) {
 		return t.group.CountGroup(ctx, tenants, kind)
 	})
 }

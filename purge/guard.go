@@ -133,18 +133,18 @@ func (g *GuardedTarget) Probe(ctx context.Context) error {
 
 // Count implements [Target].
 func (g *GuardedTarget) Count(ctx context.Context, tenantID string, kind store.Kind) (int64, error) {
-	return g.count(ctx, tenantID, func(ctx context.Context) (int64, error) {
+	return answerOf(ctx, g, opCount, tenantID, func(ctx context.Context) (int64, error) {
 		return g.Target.Count(ctx, tenantID, kind)
 	})
 }
 
-// count counts by fn, on behalf of a tenant.
-func (g *GuardedTarget) count(ctx context.Context, tenant string, fn func(context.Context) (int64, error)) (n int64, err error) {
-	err = g.step(ctx, opCount, tenant, func(ctx context.Context, p *Policy) (err error) {
-		n, err = observed(ctx, g, p, opCount, fn)
+// answerOf asks by fn what changes nothing, on behalf of a tenant.
+func answerOf[T any](ctx context.Context, g *GuardedTarget, op, tenant string, fn func(context.Context) (T, error)) (answer T, err error) {
+	err = g.step(ctx, op, tenant, func(ctx context.Context, p *Policy) (err error) {
+		answer, err = observed(ctx, g, p, op, fn)
 		return err
 	})
-	return n, err
+	return answer, err
 }
 
 // Purge implements [Target].

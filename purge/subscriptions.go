@@ -41,18 +41,14 @@ func (g *GuardedTarget) CountsSubscriptions() bool { return subscriptionsOf(g.Ta
 // ActiveSubscriptions implements [SubscriptionCounter]. Like a count it is made at
 // any time, whatever the window. Errors: Precondition when the target within does
 // not count them.
-func (g *GuardedTarget) ActiveSubscriptions(ctx context.Context, tenantID string) (n int64, err error) {
+func (g *GuardedTarget) ActiveSubscriptions(ctx context.Context, tenantID string) (int64, error) {
 	c := subscriptionsOf(g.Target)
 	if c == nil {
 		return 0, store.Errorf(store.Precondition, "target %s does not count subscriptions", g.name)
 	}
-	err = g.step(ctx, opSubscriptions, tenantID, func(ctx context.Context, p *Policy) (err error) {
-		n, err = observed(ctx, g, p, opSubscriptions, func(ctx context.Context) (int64, error) {
-			return c.ActiveSubscriptions(ctx, tenantID)
-		})
-		return err
+	return answerOf(ctx, g, opSubscriptions, tenantID, func(ctx context.Context) (int64, error) {
+		return c.ActiveSubscriptions(ctx, tenantID)
 	})
-	return n, err
 }
 
 // subscriptions asks every target that knows about the active subscriptions of a

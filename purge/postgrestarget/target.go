@@ -2,6 +2,7 @@ package postgrestarget
 
 import (
 	"context"
+	"math"
 	"sync/atomic"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -118,7 +119,7 @@ func (t *Target) PurgeGroup(ctx context.Context, tenantIDs []string, r purge.Req
 	if r.Limit < 1 {
 		return purge.Removed{}, store.Errorf(store.Invalid, "limit %d; want 1 or more", r.Limit).At("limit")
 	}
-	return t.removals.do(ctx, call{tenants: tenantIDs, kind: r.Kind, limit: r.Limit, purge: r.PurgeID})
+	return t.removals.do(ctx, call{tenants: tenantIDs, kind: r.Kind, limit: min(r.Limit, math.MaxInt32), purge: r.PurgeID})
 }
 
 // known refuses a kind that is not configured, and every call after Close.
