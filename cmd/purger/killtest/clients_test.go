@@ -193,13 +193,15 @@ func (c *caller) delete(ctx context.Context, conn *client.Client, i int) error {
 	c.oracle.asksDelete(t)
 	d, err := conn.Delete(ctx, t.id, 0)
 	var gate *store.GateError
+	var blocked *store.BlockedError
 	switch {
 	case err == nil:
 		c.oracle.purgedTop(t.id, d.Data.ResourcesDeleted)
 		c.acknowledged++
 		c.roots = append(c.roots[:i], c.roots[i+1:]...)
 		return nil
-	case errors.As(err, &gate): // an import is under way
+	case errors.As(err, &gate), // an import is under way
+		errors.As(err, &blocked) && blocked.Block.Reason == store.BlockPurging: // a pass has a sub-tenant in its hands
 		c.oracle.withdrawsDelete(t)
 		return nil
 	case errors.Is(err, client.ErrNotReachable):
