@@ -2,6 +2,7 @@ package purge
 
 import (
 	"context"
+	"errors"
 
 	"go.uber.org/zap"
 
@@ -13,8 +14,8 @@ import (
 // exact also after this process, or an answer, was lost (G5).
 type Accountant interface {
 	// KeepsAccount reports whether everything that is removed from now on is on
-	// account. It is quick.
-	KeepsAccount(ctx context.Context) bool
+	// account. See [Request.OnAccount] for what holds after it said so.
+	KeepsAccount(ctx context.Context) (bool, error)
 	// Account returns what the purge has removed so far, by kind. A purge that
 	// has no account has removed nothing.
 	Account(ctx context.Context, purgeID string) (store.Counts, error)
@@ -22,18 +23,46 @@ type Accountant interface {
 
 // opens reports whether a target keeps an account of the claim from the
 // beginning: nothing was removed yet, or only by targets that have kept one.
-func (w *cascade) opens(ctx context.Context, t *target) bool {
+func (w *cascade) opens(ctx context.Context, t *target) (bool, error) {
 	if t.books == nil {
-		return false
+		return false, nil
 	}
 	if p := w.claim.Tenant.Purge; p != nil {
 		for name := range p.Targets {
 			if !p.HasAccount(name) {
-				return false // also what claims of descendants had removed
+				return false, nil // also what claims of descendants had removed
 			}
 		}
 	}
-	return t.books.KeepsAccount(ctx)
+	keeps, err := ask(ctx, w, t, t.books.KeepsAccount)
+	switch {
+	case errors.Is(err, errStopped):
+		return false, err
+	case err != nil:
+		return false, &failure{target: t.name, err: err}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.opened[t.name] = keeps
+	return keeps, nil
+}
+
+// ask has a target answer what changes nothing, as a count is answered.
+func ask[T any](ctx context.Context, w *cascade, t *target, fn func(context.Context) (T, error)) (T, error) {
+	return call(ctx, w.e, t, opCount, w.s.CallTimeout, func(ctx context.Context) (T, error) {
+		if t.guard == nil {
+			return fn(ctx)
+		}
+		return answerOf(ctx, t.guard, opCount, w.top(), fn)
+	})
+}
+
+// onAccount reports whether a target keeps an account of the claim.
+func (w *cascade) onAccount(t *target) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p := w.claim.Tenant.Purge
+	return w.opened[t.name] || p != nil && p.HasAccount(t.name)
 }
 
 // settle completes, once the targets are empty, the counts that a crash or a
@@ -49,10 +78,11 @@ func (w *cascade) settle(ctx context.Context) error {
 		return nil
 	}
 	err = w.each(func(t *target) bool { return t.books != nil && p.HasAccount(t.name) }, func(t *target) error {
-		held, err := call(ctx, w.e, t, opCount, w.s.CallTimeout, func(ctx context.Context) (store.Counts, error) {
-			return t.account(ctx, p)
-		})
-		if err != nil && !answered(err) {
+		held, err := ask(ctx, w, t, func(ctx context.Context) (store.Counts, error) { return t.books.Account(ctx, p.PurgeID) })
+		switch {
+		case errors.Is(err, errStopped):
+			return err
+		case err != nil && !answered(err):
 			return &failure{target: t.name, err: err}
 		}
 		missing, ok := beyond(held, p.Targets[t.name])
@@ -79,15 +109,6 @@ func (w *cascade) settle(ctx context.Context) error {
 		err = w.failed
 	}
 	return err
-}
-
-// account asks the target for the account of a purge.
-func (t *target) account(ctx context.Context, p *store.Progress) (store.Counts, error) {
-	ask := func(ctx context.Context) (store.Counts, error) { return t.books.Account(ctx, p.PurgeID) }
-	if t.guard == nil {
-		return ask(ctx)
-	}
-	return answerOf(ctx, t.guard, opCount, p.PurgeID, ask)
 }
 
 // beyond returns by how much an account goes beyond what is on record, and false

@@ -117,6 +117,41 @@ func TestRun_G5_AnAccountThatWasBegunLateIsNotBelieved(t *testing.T) {
 	})
 }
 
+// TestRun_G5_NothingIsRemovedWhileTheAccountIsAway takes the books away after the
+// first of several steps, also across a restart.
+func TestRun_G5_NothingIsRemovedWhileTheAccountIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(t)
+		fill(t, s, []store.Tenant{due("acme", "")}, nil)
+		f := lossy(map[string]store.Counts{})
+		books := f.books
+		f.before = func(_ context.Context, c call) error {
+			if c.Op == "purge" && c.Kind == store.KindCredential {
+				f.mu.Lock()
+				defer f.mu.Unlock()
+				f.books = nil
+			}
+			return nil
+		}
+		small := setting(func(s *purge.Settings) { s.Batch, s.Attempts = 2, 100 })
+		for range 3 { // the users of a failed kind would be next
+			mustRun(t, newEngine(t, s, targets(f), small))
+			time.Sleep(24 * time.Hour)
+		}
+		if got := f.has("acme"); got.Credentials != 5 || got.Users != 5 {
+			t.Errorf("left without books: %+v", got)
+		}
+		f.before, f.books = nil, books
+		for range 2 {
+			mustRun(t, newEngine(t, s, targets(f), small))
+			time.Sleep(24 * time.Hour)
+		}
+		if r := receipt(t, s, "acme"); !r.CountsExact || r.Deleted.Resources() != 20 {
+			t.Errorf("the receipt says %+v, exact: %t", r.Deleted, r.CountsExact)
+		}
+	})
+}
+
 // TestRun_G11_AnAccountThatHangsIsBoundedByThePolicy, and is asked for again.
 func TestRun_G11_AnAccountThatHangsIsBoundedByThePolicy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

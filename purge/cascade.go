@@ -31,12 +31,13 @@ type cascade struct {
 	deleted  store.Counts // on record
 	recorded time.Time    // the last sign of life
 	failed   failures
-	settled  []string // targets whose counts are those of their accounts
-	broken   error    // why nothing more may be written; a *storeError
+	opened   map[string]bool // targets that keep an account, by this attempt
+	settled  []string        // targets whose counts are those of their accounts
+	broken   error           // why nothing more may be written; a *storeError
 }
 
 func (e *Engine) newCascade(s *settings, c store.Claim, again bool) *cascade {
-	w := &cascade{e: e, s: s, claim: c, again: again, inDoubt: c.Resumed}
+	w := &cascade{e: e, s: s, claim: c, again: again, inDoubt: c.Resumed, opened: map[string]bool{}}
 	if p := c.Tenant.Purge; p != nil {
 		w.purge, w.deleted = p.PurgeID, p.Deleted
 		w.inDoubt = w.inDoubt || p.CountsInexact
@@ -47,7 +48,8 @@ func (e *Engine) newCascade(s *settings, c store.Claim, again bool) *cascade {
 // run carries out the claim. Its error is errStopped, a *storeError, or the
 // failures of targets. Once begun, a call ends even when ctx does.
 func (w *cascade) run(ctx context.Context) (store.Receipt, error) {
-	if len(w.e.targets) > 0 {
+	w.failed = w.missing()
+	if len(w.e.targets) > 0 || len(w.failed) > 0 {
 		if err := w.targets(ctx); err != nil {
 			return store.Receipt{}, err
 		}
@@ -64,6 +66,35 @@ func (w *cascade) run(ctx context.Context) (store.Receipt, error) {
 		return store.Receipt{}, &storeError{err}
 	}
 	return r, nil
+}
+
+// missing returns a failure for each target that an earlier attempt removed
+// something from and that is not there any more, as a whole or for a kind: what
+// it still holds nobody would count (G6).
+func (w *cascade) missing() failures {
+	var failed failures
+	if w.claim.Tenant.Purge == nil {
+		return nil
+	}
+	kinds := map[string]map[store.Kind]bool{}
+	for _, t := range w.e.targets {
+		kinds[t.name] = t.kinds
+	}
+	for name, deleted := range w.claim.Tenant.Purge.Targets {
+		has, there := kinds[name]
+		if !there {
+			failed = append(failed, &failure{target: name, err: store.Errorf(store.Precondition,
+				"it was taken out of the configuration in the midst of the purge, and may still hold something: put it back")})
+			continue
+		}
+		for _, k := range store.Kinds() {
+			if !has[k] && deleted.Of(k) > 0 {
+				failed = append(failed, &failure{name, k, store.Errorf(store.Precondition,
+					"it was told to hold no such resources any more in the midst of the purge: put the kind back")})
+			}
+		}
+	}
+	return failed
 }
 
 // targets empties and verifies all targets.
@@ -100,7 +131,11 @@ func (w *cascade) plan(ctx context.Context) error {
 		if planned { // counted again for whoever watches, since a restart
 			return nil
 		}
-		return w.record(ctx, store.Advance{Target: t.name, Planned: n, Account: w.opens(ctx, t)})
+		account, err := w.opens(ctx, t)
+		if err != nil {
+			return err
+		}
+		return w.record(ctx, store.Advance{Target: t.name, Planned: n, Account: account})
 	})
 }
 
@@ -151,7 +186,7 @@ func (w *cascade) remove(ctx context.Context) error {
 // removeKind removes all resources of one kind of one group of tenants from a
 // target, in bounded steps, and records each.
 func (w *cascade) removeKind(ctx context.Context, t *target, kind store.Kind, tenants []string) error {
-	r := Request{PurgeID: w.purge, Kind: kind, Limit: w.s.Batch, Resumed: w.inDoubt}
+	r := Request{PurgeID: w.purge, Kind: kind, Limit: w.s.Batch, Resumed: w.inDoubt, OnAccount: w.onAccount(t)}
 	for idle := 0; ; {
 		if err := w.proceed(ctx); err != nil {
 			return err

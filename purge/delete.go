@@ -56,6 +56,7 @@ func (e *Engine) Delete(ctx context.Context, d Deletion) (store.Receipt, error) 
 		}
 		version = cmp.Or(version, t.Version)
 	}
+	consulted := time.Now()
 	if err := e.consult(ctx, s, d.ID); err != nil {
 		return store.Receipt{}, err
 	}
@@ -72,9 +73,14 @@ func (e *Engine) Delete(ctx context.Context, d Deletion) (store.Receipt, error) 
 	req := e.request(s, TriggerAPI, o)
 	req.Immediate, req.Version = true, version
 	if req.Known, err = e.paying(ctx, s, t, req); err != nil {
-		return store.Receipt{}, err
+		return store.Receipt{}, e.explain(ctx, d.ID, err)
 	}
 	if len(e.counters) > 0 { // that took its time
+		if req.Known == nil && time.Since(consulted) > freshFor {
+			if err := e.consult(ctx, s, d.ID); err != nil {
+				return store.Receipt{}, err
+			}
+		}
 		o.At = time.Now()
 		req.Origin = o
 	}

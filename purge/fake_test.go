@@ -99,6 +99,10 @@ func (f *fake) remove(ctx context.Context, r purge.Request) (purge.Removed, erro
 		}
 	}
 	f.mu.Lock()
+	if r.OnAccount && f.books == nil {
+		f.mu.Unlock()
+		return purge.Removed{}, store.Errorf(store.Precondition, "there are no books")
+	}
 	v := f.held[r.TenantID]
 	n := min(int64(r.Limit), v.Of(r.Kind))
 	v.Add(r.Kind, -n)
@@ -126,10 +130,10 @@ func (f *fake) has(id string) store.Counts {
 }
 
 // KeepsAccount implements [purge.Accountant].
-func (f *fake) KeepsAccount(context.Context) bool {
+func (f *fake) KeepsAccount(context.Context) (bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.books != nil
+	return f.books != nil, nil
 }
 
 // Account implements [purge.Accountant].

@@ -123,7 +123,9 @@ type mortalAccountant struct {
 	books purge.Accountant
 }
 
-func (m mortalAccountant) KeepsAccount(ctx context.Context) bool { return m.books.KeepsAccount(ctx) }
+func (m mortalAccountant) KeepsAccount(ctx context.Context) (bool, error) {
+	return m.books.KeepsAccount(ctx)
+}
 
 func (m mortalAccountant) Account(ctx context.Context, purgeID string) (c store.Counts, err error) {
 	err = m.life.step(func() (err error) { c, err = m.books.Account(ctx, purgeID); return err })

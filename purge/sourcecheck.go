@@ -43,11 +43,10 @@ type confirmation struct {
 	result checkResult
 	// block is why the tenant has to wait; nil with checkConfirmed, unless a target
 	// says it, and with checkMilder, unless a sub-tenant is the reason.
-	block *store.Block
-	err   error // of the store, of the context, or of a target
-	// Of what was asked ahead: when the answer came, and the size of the subtree.
-	answered time.Time
-	tenants  int64
+	block    *store.Block
+	err      error     // of the store, of the context, or of a target
+	answered time.Time // when the source's answer came; without one, that of targets
+	tenants  int64     // the size of the subtree, of what was asked ahead
 }
 
 // kin is what a confirmation needs to know of a tenant of the subtree.
@@ -117,7 +116,7 @@ func (p *pass) askEarly(ctx context.Context, c candidate) {
 		return
 	}
 	got := p.inquire(ctx, s, c.ID)
-	got.answered, got.tenants = time.Now(), a.Tenants
+	got.tenants = a.Tenants
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.early[c.ID] = got
@@ -134,15 +133,26 @@ func (p *pass) takeEarly(id string) (confirmation, bool) {
 
 // inquire asks the source, if there is one, about a tenant and everything below
 // it, and then, unless it has to wait anyway, targets about the subscriptions.
+// When those took long the source is asked once more: its answer must be fresh.
 func (p *pass) inquire(ctx context.Context, s *settings, id string) confirmation {
 	c := confirmation{at: time.Now(), result: checkConfirmed}
 	if p.e.source != nil {
 		c = p.confirm(ctx, s, id)
 	}
-	if c.err == nil && c.block == nil && c.result == checkConfirmed {
-		o := p.subscriptions(ctx, s, id)
-		c.block, c.err = o.block, o.err
+	c.answered = time.Now()
+	if c.err != nil || c.block != nil || c.result != checkConfirmed {
+		return c
 	}
+	o := p.subscriptions(ctx, s, id)
+	switch {
+	case p.e.source == nil:
+		c.answered = time.Now()
+	case o.none() && time.Since(c.answered) > freshFor:
+		c = p.confirm(ctx, s, id)
+		c.answered = time.Now()
+		return c
+	}
+	c.block, c.err = o.block, o.err
 	return c
 }
 

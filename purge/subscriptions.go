@@ -106,14 +106,23 @@ func (e *Engine) subscriptionsIn(ctx context.Context, s *settings, c subscriptio
 }
 
 // paying asks targets about the subscriptions of a tenant that a person wants to
-// delete now, unless the store will refuse the request anyway. It returns the block.
+// delete now, unless the store refuses the request anyway. It returns the block,
+// or that refusal.
 func (e *Engine) paying(ctx context.Context, s *settings, t store.Tenant, req store.ClaimRequest) (*store.Block, error) {
 	if len(e.counters) == 0 {
 		return nil, nil
 	}
 	if t.Status != store.StatusActive {
 		a, err := e.store.Assess(ctx, t.ID, req)
-		if err != nil || a.Refusal != nil {
+		if err == nil {
+			err = a.Refusal
+		}
+		var blocked *store.BlockedError
+		switch {
+		case err == nil || store.CodeOf(err) == store.Exhausted: // the claim halts
+		case errors.As(err, &blocked):
+			return &blocked.Block, nil // and the claim does not look again: nobody was asked
+		default:
 			return nil, err
 		}
 	}

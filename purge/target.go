@@ -48,6 +48,10 @@ type Request struct {
 	// attempts; it is also on the receipt. "" is none, as in a trial.
 	PurgeID string
 	Kind    store.Kind
+	// OnAccount says that an [Accountant] keeps an account of the purge. Where it
+	// cannot at the moment it must remove nothing, and return an error that is
+	// not permanent: what is not on account would be counted wrong.
+	OnAccount bool
 	// Limit is the largest number of resources to remove, at least 1.
 	Limit int
 	// Resumed says that an earlier attempt may have sent the same request and

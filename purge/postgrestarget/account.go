@@ -9,9 +9,12 @@ import (
 )
 
 // KeepsAccount implements [purge.Accountant]: with a ledger it does.
-func (t *Target) KeepsAccount(ctx context.Context) bool {
+func (t *Target) KeepsAccount(ctx context.Context) (bool, error) {
 	s, err := t.schema(ctx)
-	return err == nil && s.ledger != ""
+	if err != nil {
+		return false, err
+	}
+	return s.ledger != "", nil
 }
 
 // Account implements [purge.Accountant]: it asks the ledger.

@@ -140,7 +140,13 @@ func groupIsolated(t *trial) {
 // removed for each of two purges.
 func accountIsKept(t *trial) {
 	a, ok := purge.As[purge.Accountant](t.sys.Target)
-	if !ok || !a.KeepsAccount(context.Background()) {
+	if !ok {
+		return
+	}
+	if keeps, err := a.KeepsAccount(context.Background()); err != nil || !keeps {
+		if err != nil {
+			t.Errorf("KeepsAccount: %v", err)
+		}
 		return
 	}
 	want := map[string]store.Counts{}

@@ -252,7 +252,7 @@ func (m *memory) forget(tenant string, kind store.Kind) {
 }
 
 // KeepsAccount implements [purge.Accountant].
-func (m *memory) KeepsAccount(context.Context) bool { return true }
+func (m *memory) KeepsAccount(context.Context) (bool, error) { return true, nil }
 
 // Account implements [purge.Accountant].
 func (m *memory) Account(_ context.Context, purgeID string) (store.Counts, error) {
