@@ -299,6 +299,27 @@ func (g *GuardedTarget) admit(ctx context.Context, op string) (probe bool, err e
 	}
 }
 
+// closed returns a failure when nothing may be removed at an instant because of
+// the window; nil otherwise.
+func (g *GuardedTarget) closed(at time.Time) error {
+	if put := g.outside(at, g.policy.Load()); put != nil {
+		return &failure{target: g.name, err: put}
+	}
+	return nil
+}
+
+// outside returns when the window opens that is closed; nil when it is open.
+func (g *GuardedTarget) outside(now time.Time, p *Policy) *PostponedError {
+	if p.Window.Open(now) {
+		return nil
+	}
+	until := p.Window.Next(now)
+	if until.IsZero() {
+		until = now.Add(wholeDay)
+	}
+	return &PostponedError{Target: g.name, Reason: PostponeWindow, Until: until}
+}
+
 // errAgain says that the system asked for a wait while a call was in the line.
 var errAgain = errors.New("wait again")
 
@@ -307,12 +328,10 @@ var errAgain = errors.New("wait again")
 func (g *GuardedTarget) gate(ctx context.Context, op string, take bool) (probe bool, err error) {
 	for {
 		now, p := time.Now(), g.policy.Load()
-		if op == opPurge && !p.Window.Open(now) {
-			until := p.Window.Next(now)
-			if until.IsZero() {
-				until = now.Add(wholeDay)
+		if op == opPurge {
+			if put := g.outside(now, p); put != nil {
+				return false, put
 			}
-			return false, &PostponedError{Target: g.name, Reason: PostponeWindow, Until: until}
 		}
 		g.mu.Lock()
 		asked := g.notBefore.Sub(now)

@@ -139,38 +139,47 @@ func (p *pass) foresee(ctx context.Context, s *settings, a store.Assessment) boo
 		EstimatedPurgeDate: store.Timestamp{Time: a.Tenant.EstimatedPurgeDate},
 	}
 	if len(p.e.targets) > 0 {
-		held, err := p.held(ctx, s, a.Tenant.ID)
-		switch f := asFailure(err); {
-		case err == nil:
-			row.ResourcesDeleted = row.ResourcesDeleted.Plus(held)
-		case f == nil:
+		held, failed, err := p.held(ctx, s, a.Tenant.ID)
+		switch {
+		case err != nil:
 			p.fail(ctx, err)
 			return true
-		case IsPermanent(f.err):
-			row.Outcome, row.Error = OutcomeFailed, printable(f)
-		default:
-			row.Outcome, row.Error = OutcomeRetrying, printable(f)
+		case len(failed) == 0:
+			row.ResourcesDeleted = row.ResourcesDeleted.Plus(held)
+		default: // the store's own stays until the targets are empty
+			row.ResourcesDeleted = held
+			row.Outcome, row.Error = OutcomeRetrying, printable(failed)
+			if failed.permanent() && len(failed.postponed()) == 0 {
+				row.Outcome = OutcomeFailed
+			}
 		}
 	}
 	p.rows.add(row, a.Tenants)
 	return true
 }
 
-// held counts what all targets hold of a subtree.
-func (p *pass) held(ctx context.Context, s *settings, top string) (store.Counts, error) {
-	var sum store.Counts
+// held counts what all targets hold of a subtree and would give up now. One that
+// does not answer, or must not be called now, leaves the others alone (G11).
+func (p *pass) held(ctx context.Context, s *settings, top string) (sum store.Counts, failed failures, err error) {
 	ids, err := p.e.subtree(ctx, top)
 	if err != nil {
-		return sum, err
+		return sum, nil, err
 	}
 	for _, t := range p.e.targets {
 		n, err := p.e.countAll(ctx, s, t, ids, ctx.Err)
-		if err != nil {
-			return sum, err
+		if err == nil && t.guard != nil {
+			err = t.guard.closed(p.started)
 		}
-		sum = sum.Plus(n)
+		switch f := asFailure(err); {
+		case err == nil:
+			sum = sum.Plus(n)
+		case f == nil:
+			return sum, nil, err
+		default:
+			failed = append(failed, f)
+		}
 	}
-	return sum, nil
+	return sum, failed, nil
 }
 
 // subtree returns the ids of a tenant and its descendants. It uses no

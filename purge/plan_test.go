@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -271,6 +272,42 @@ func TestPlan_PredictsThatATargetWhichCannotBeCountedFails(t *testing.T) {
 		plan := mustPlan(t, e)
 		wantOutcomes(t, plan, map[string]string{"acme": "deleted", "bad": want})
 		wantOutcomes(t, mustRun(t, e), map[string]string{"acme": "deleted", "bad": want})
+	}
+}
+
+// TestPlan_G11_TellsWhatGoesWhereOneTargetCannotGoOn: a pass empties the others.
+func TestPlan_G11_TellsWhatGoesWhereOneTargetCannotGoOn(t *testing.T) {
+	held := map[string]store.Counts{"acme": {Users: 2}}
+	for name, stuck := range map[string]func() purge.Target{
+		"broken": func() purge.Target {
+			f := newFake("idp", held)
+			f.before = func(context.Context, call) error { return store.Errorf(store.Unavailable, "away") }
+			return f
+		},
+		"window": func() purge.Target { return guarded(t, newFake("idp", held), windowed(t)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				noon()
+				s := newStore(t)
+				fill(t, s, []store.Tenant{due("acme", "")}, resources("acme", 1))
+				e := newEngine(t, s, targets(stuck(), newFake("crm", map[string]store.Counts{"acme": {Users: 3}})))
+				plan, err := e.Plan(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				wantOutcomes(t, plan, map[string]string{"acme": "retrying"})
+				row := plan.Tenants[0]
+				if row.ResourcesDeleted != (store.Counts{Users: 3}) || !strings.Contains(row.Error, "idp") {
+					t.Errorf("the plan says %+v, %q", row.ResourcesDeleted, row.Error)
+				}
+				r := mustRun(t, e)
+				wantOutcomes(t, r, map[string]string{"acme": "retrying"})
+				if got := r.Tenants[0].ResourcesDeleted; got != row.ResourcesDeleted {
+					t.Errorf("the pass removed %+v, the plan had said %+v", got, row.ResourcesDeleted)
+				}
+			})
+		})
 	}
 }
 

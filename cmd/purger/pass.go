@@ -28,6 +28,9 @@ func passTable(t *table, r purge.Report) {
 		t.text("Purging is stopped: %s.", gateText(*r.Gate))
 	}
 	t.text("Pass %s: purged %s, in %s.", r.Result, purgedText(r.Totals), tookText(r.StartedAt.Time, r.FinishedAt.Time))
+	if tenants, gone := begun(r); tenants > 0 {
+		t.text("%s begun and not finished: %s removed so far.", plural(tenants, "tenant"), countsText(gone))
+	}
 	if r.Error != "" {
 		t.text("Error: %s", r.Error)
 	}
@@ -44,6 +47,9 @@ func planText(t *table, r purge.Report) {
 	}
 	if r.Result == purge.ResultPlanned {
 		t.text("A pass would purge %s%s.", purgedText(r.Totals), then(r.Gate))
+		if tenants, going := begun(r); tenants > 0 {
+			t.text("It would begin %s and not finish, with %s removed.", plural(tenants, "more tenant"), countsText(going))
+		}
 		return
 	}
 	t.text("Purging is stopped: %s.", gateText(*r.Gate))
@@ -52,6 +58,18 @@ func planText(t *table, r purge.Report) {
 		now = "only go on with what was begun"
 	}
 	t.text("A pass now would %s. Once purging goes on, it would purge %s%s.", now, purgedText(r.Totals), then(r.Halt))
+}
+
+// begun returns how many of the rows are of tenants that are begun and not
+// finished, and what is removed of them.
+func begun(r purge.Report) (tenants int64, gone store.Counts) {
+	for _, row := range r.Tenants {
+		if (row.Outcome == purge.OutcomeRetrying || row.Outcome == purge.OutcomeFailed) && row.ResourcesDeleted != (store.Counts{}) {
+			tenants++
+			gone = gone.Plus(row.ResourcesDeleted)
+		}
+	}
+	return tenants, gone
 }
 
 // purgedText says how much a pass has purged.

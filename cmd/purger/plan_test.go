@@ -33,3 +33,30 @@ func TestPlan_SaysWhatStopsItNowAndWhatThen(t *testing.T) {
 		}
 	}
 }
+
+// What is begun and not finished is told, too: "nothing" would be a lie.
+func TestPass_SaysWhatIsBegunAndNotFinished(t *testing.T) {
+	rows := []purge.Row{
+		{ID: "a", Outcome: purge.OutcomeRetrying, Error: "away", ResourcesDeleted: store.Counts{Users: 3}},
+		{ID: "b", Outcome: purge.OutcomeFailed, Error: "never", ResourcesDeleted: store.Counts{APIKeys: 1}},
+		{ID: "c", Outcome: purge.OutcomeRetrying, Error: "away"},
+	}
+	for trigger, want := range map[purge.Trigger]string{
+		purge.TriggerPlan: "A pass would purge nothing.\nIt would begin 2 more tenants and not finish, with 1 API key, 3 users removed.\n",
+		purge.TriggerRun:  "Pass partial: purged nothing, in 0 ms.\n2 tenants begun and not finished: 1 API key, 3 users removed so far.\n",
+	} {
+		r := purge.Report{Trigger: trigger, Result: purge.ResultPartial, Tenants: rows}
+		if trigger == purge.TriggerPlan {
+			r.Result = purge.ResultPlanned
+		}
+		var b bytes.Buffer
+		tab := &table{w: tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)}
+		passTable(tab, r)
+		if err := tab.w.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.String(); !strings.HasSuffix(got, want) {
+			t.Errorf("%q; want it to end with %q", got, want)
+		}
+	}
+}
