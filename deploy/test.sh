@@ -84,8 +84,9 @@ install_packages() {
 	need openssl openssl
 	need shellcheck shellcheck
 	if wanted test; then need wrk wrk; fi # the bench of the gate
-	if wanted test || wanted long; then
-		need npm npm
+	if wanted systemd; then need perl perl-base; fi # a name server
+	if wanted test || wanted long; then need npm npm; fi
+	if wanted test || wanted long || wanted systemd; then
 		need prlimit util-linux # limits of the command target
 		need psql postgresql-client
 		if ! compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null; then missing+=(postgresql); fi
@@ -221,7 +222,7 @@ need_binary() { [ -x "$binary" ] || step_build; }
 
 step_scripts() {
 	local script scripts=(deploy/test.sh deploy/systemd/box.sh deploy/systemd/test.sh deploy/packaging/{build,test,checks}.sh deploy/packaging/deb/p* deploy/targets/*.sh deploy/example/postgres/{run,left} .ci/run)
-	shellcheck deploy/systemd/checks.sh deploy/systemd/forest.sh "${scripts[@]}"
+	shellcheck deploy/systemd/{checks,external,forest}.sh "${scripts[@]}"
 	shellcheck --shell=sh deploy/packaging/rpm/*
 	for script in "${scripts[@]}"; do
 		[ -x "$script" ] || fail "$script is not executable"

@@ -13,6 +13,8 @@ inside() {
 	. /share/deploy/systemd/checks.sh
 	# shellcheck source=deploy/systemd/forest.sh
 	. /share/deploy/systemd/forest.sh
+	# shellcheck source=deploy/systemd/external.sh
+	. /share/deploy/systemd/external.sh
 	# Nobody has to ask for rights here, and the binary was built before.
 	sudo() { if [ "$1" = -u ]; then runuser -u "$2" -- "${@:3}"; else "$@"; fi; }
 	go() { cp /share/purger.bin purger; }
@@ -21,6 +23,8 @@ inside() {
 	useradd --create-home bob
 	export USER=alice HOME=/root # as whom README is followed
 
+	make_database >/tmp/database.log 2>&1 &
+	database_maker=$!
 	installs_and_starts
 	is_operated_by_its_group
 	sees_only_what_it_needs
@@ -39,6 +43,10 @@ inside() {
 	reloads
 	goes_on_after_an_interruption
 	serves_with_a_credential
+	wait "$database_maker" || { cat /tmp/database.log && return 1; }
+	reaches_other_systems
+	purges_in_other_systems
+	reaches_nothing_else
 	ends_for_good_when_it_must
 	stops
 }
