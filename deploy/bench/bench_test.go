@@ -2,20 +2,25 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tenantpurge/purger/purge/postgrestarget/pgtest"
 )
 
 // tiny is a bench that takes a moment, for its shape and not its figures.
 func tiny(t testing.TB) *bench {
 	b := newBench(t.TempDir(), true, 1, io.Discard)
-	b.sizes = sizes{roots: 20, users: 3_000, lines: 2_000, kept: 20_000, besideRoots: 20, second: 20 * time.Millisecond}
+	b.sizes = sizes{roots: 20, users: 3_000, lines: 2_000, kept: 20_000, besideRoots: 20, sqlRoots: 5, calls: 200, second: 20 * time.Millisecond}
 	return b
 }
 
@@ -26,8 +31,8 @@ func TestBench_EveryMeasureMeasures(t *testing.T) {
 	for _, m := range measures() {
 		before := len(b.table.rows)
 		if err := m.run(b, t.Context()); err != nil {
-			if (errors.Is(err, errStaysCached) || errors.Is(err, exec.ErrNotFound)) && os.Getenv("CI") == "" {
-				t.Skipf("%s: %v; set TMPDIR to a disk, and install wrk", m.name, err)
+			if (errors.Is(err, errStaysCached) || errors.Is(err, exec.ErrNotFound) || errors.Is(err, pgtest.ErrMissing)) && os.Getenv("CI") == "" {
+				t.Skipf("%s: %v; set TMPDIR to a disk, and install wrk and postgresql", m.name, err)
 			}
 			t.Errorf("%s: %v", m.name, err)
 		}
@@ -81,6 +86,52 @@ func TestRun_RefusesWhatItDoesNotKnow(t *testing.T) {
 		var stderr bytes.Buffer
 		if code := run(t.Context(), args, io.Discard, &stderr); code != exitFailed || stderr.Len() == 0 {
 			t.Errorf("%v: exit %d, %q", args, code, stderr.String())
+		}
+	}
+}
+
+func TestAll_SaysWhatIsLeftOutWithoutPostgreSQL(t *testing.T) {
+	without := []measure{
+		{"sql", func(*bench, context.Context) error { return fmt.Errorf("start: %w", pgtest.ErrMissing) }},
+		{"other", func(b *bench, _ context.Context) error { b.table.note("other: a", 1, "%.0f", "/s"); return nil }},
+	}
+	var out bytes.Buffer
+	if _, err := tiny(t).all(t.Context(), without, false, &out); err != nil {
+		t.Errorf("not named: %v", err)
+	}
+	if text := out.String(); !strings.Contains(text, "Left out: sql: start: no PostgreSQL here") || !strings.Contains(text, "other: a") {
+		t.Errorf("printed\n%s\nwant a line for sql, and a figure for other", text)
+	}
+	if _, err := tiny(t).all(t.Context(), without, true, io.Discard); !errors.Is(err, pgtest.ErrMissing) {
+		t.Errorf("named: %v; want an error", err)
+	}
+	failing := []measure{{"sql", func(*bench, context.Context) error { return io.ErrUnexpectedEOF }}}
+	if _, err := tiny(t).all(t.Context(), failing, false, io.Discard); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("another error: %v; want it", err)
+	}
+}
+
+func TestRatios_AreOfTheSameRounds(t *testing.T) {
+	got := ratios([]time.Duration{2, 9, 4}, []time.Duration{1, 3})
+	if !slices.Equal(got, []float64{2, 3}) {
+		t.Errorf("ratios are %v, want those of the rounds that both have", got)
+	}
+}
+
+// TestTenants_AreThoseOfTheInput is for what is put into a database.
+func TestTenants_AreThoseOfTheInput(t *testing.T) {
+	l := tenantsOf(2)
+	text, err := io.ReadAll(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tenants := l.tenants()
+	if int64(len(tenants)) != l.all() {
+		t.Errorf("%d tenants, %d lines", len(tenants), l.all())
+	}
+	for _, id := range tenants {
+		if n := strings.Count(string(text), fmt.Sprintf(`"id":%q`, id)); n != 1 {
+			t.Errorf("tenant %s is in %d lines", id, n)
 		}
 	}
 }

@@ -59,10 +59,7 @@ func (b *bench) gate(ctx context.Context) error {
 				*side.p99 = append(*side.p99, time.Duration(l.P99)*time.Microsecond)
 			}
 		}
-		of := make([]float64, len(rates)) // of the round, since other work comes and goes
-		for i := range of {
-			of[i] = rates[i] / bare[i]
-		}
+		of := ratios(rates, bare)
 		who := fmt.Sprintf("gate: by %s, %d tenants", c.what, n)
 		b.table.atLeast(who+", answers", median(rates), leastAnswers, "%.0f", "/s")
 		b.table.within(who+", p99 of an answer", median(p99), mostGateP99)

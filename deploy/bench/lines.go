@@ -42,6 +42,18 @@ func (l *lines) all() int64 { return l.roots * l.perRoot() }
 // id returns that of a root.
 func (l *lines) id(root int64) string { return fmt.Sprintf("%s-%07d", l.prefix, root) }
 
+// tenants returns the ids of all tenants, the root of a tree last.
+func (l *lines) tenants() []string {
+	ids := make([]string, 0, l.roots*(1+l.subs))
+	for root := range l.roots {
+		for i := range l.subs {
+			ids = append(ids, fmt.Sprintf("%s-%d", l.id(root), i))
+		}
+		ids = append(ids, l.id(root))
+	}
+	return ids
+}
+
 // Read implements [io.Reader].
 func (l *lines) Read(p []byte) (int, error) {
 	if l.off == len(l.buf) {

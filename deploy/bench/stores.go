@@ -32,6 +32,10 @@ func giantOf(users int64) *lines {
 	return &lines{prefix: "giant", roots: 1, resources: [4]int64{3: users}, due: true, data: data}
 }
 
+// tenantsOf returns trees of 6 tenants that have nothing but what external
+// systems hold of them.
+func tenantsOf(roots int64) *lines { return &lines{prefix: "tree", roots: roots, subs: 5, due: true} }
+
 // keptOf returns n tenants of which none is due.
 func keptOf(n int64) *lines { return &lines{prefix: "kept", roots: n / 10, subs: 9} }
 
@@ -86,18 +90,31 @@ func (b *bench) with(ctx context.Context, from string, cached bool, fn func(*bol
 }
 
 // engine returns an engine as the daemon has it, but without limits.
-func engine(s store.Store) (*purge.Engine, error) {
+func engine(s store.Store, guards ...guard) (*purge.Engine, error) {
 	settings := purge.DefaultSettings()
 	settings.PerPass, settings.Limits = 0, store.Limits{}
-	return purge.New(purge.Options{
-		Store: s, Metrics: metrics.New(prometheus.NewRegistry(), metrics.Build{}), Settings: settings,
-	})
+	m := metrics.New(prometheus.NewRegistry(), metrics.Build{})
+	targets := make([]purge.Target, 0, len(guards))
+	for _, g := range guards {
+		guarded, err := purge.Guarded(g.target, g.policy, purge.GuardOptions{Observer: m})
+		if err != nil {
+			return nil, err
+		}
+		targets = append(targets, guarded)
+	}
+	return purge.New(purge.Options{Store: s, Targets: targets, Metrics: m, Settings: settings})
+}
+
+// guard is an external system and the policy that it is called by.
+type guard struct {
+	target purge.Target
+	policy purge.Policy
 }
 
 // pass purges everything that is due, and returns an error unless that are
 // want resources.
-func pass(ctx context.Context, s store.Store, want int64) error {
-	e, err := engine(s)
+func pass(ctx context.Context, s store.Store, want int64, guards ...guard) error {
+	e, err := engine(s, guards...)
 	if err != nil {
 		return err
 	}

@@ -93,3 +93,13 @@ func quantile[T ~int64 | ~float64](values []T, share float64) T {
 	slices.Sort(values)
 	return values[int(float64(len(values)-1)*share+0.5)]
 }
+
+// ratios divides what was measured in the same rounds, since other work comes and
+// goes. It wants the values in the order of the rounds, which [median] changes.
+func ratios[T ~int64 | ~float64](a, b []T) []float64 {
+	of := make([]float64, min(len(a), len(b)))
+	for i := range of {
+		of[i] = float64(a[i]) / float64(b[i])
+	}
+	return of
+}

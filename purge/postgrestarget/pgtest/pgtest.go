@@ -1,5 +1,5 @@
-// Package pgtest starts a real PostgreSQL for tests, on loopback and a free
-// port, as a child that dies with the test.
+// Package pgtest starts a real PostgreSQL for tests and for deploy/bench, on
+// loopback and a free port, as a child that dies with the test.
 //
 //	func TestX(t *testing.T) {
 //		server := pgtest.Start(t)

@@ -1,6 +1,7 @@
 package pgtest_test
 
 import (
+	"os"
 	"testing"
 
 	"github.com/tenantpurge/purger/purge/postgrestarget/pgtest"
@@ -27,5 +28,26 @@ func TestServer_KeepsWhatWasCommittedThroughKillAndStop(t *testing.T) {
 	}
 	if s.Addr() != address {
 		t.Errorf("address %s, then %s", address, s.Addr())
+	}
+}
+
+func TestNewIn_KeepsItsDataBelowADirectory(t *testing.T) {
+	parent, err := os.MkdirTemp("", "pgtest-") // another user reaches it, unlike t.TempDir
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(parent) })
+	if err := os.Chmod(parent, 0o755); err != nil { //nolint:gosec // see above
+		t.Fatal(err)
+	}
+	t.Chdir(parent)
+	s, err := pgtest.NewIn(".")
+	pgtest.Require(t, err)
+	if found, err := os.ReadDir(parent); err != nil || len(found) != 1 {
+		t.Errorf("below the directory are %v (%v), want the server's data", found, err)
+	}
+	s.Close()
+	if found, err := os.ReadDir(parent); err != nil || len(found) != 0 {
+		t.Errorf("closed, it leaves %v (%v)", found, err)
 	}
 }

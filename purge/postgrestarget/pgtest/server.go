@@ -39,7 +39,11 @@ type Server struct {
 // postgresql.conf. Nothing is synced to disk unless "fsync=on" is among them:
 // what a killed process leaves is whole all the same, what a power failure
 // leaves is not.
-func New(settings ...string) (*Server, error) {
+func New(settings ...string) (*Server, error) { return NewIn("", settings...) }
+
+// NewIn is [New] with the data below parent, which the user that PostgreSQL runs
+// as must be able to reach; "" is the system's temporary directory.
+func NewIn(parent string, settings ...string) (*Server, error) {
 	bin, err := binaries()
 	if err != nil {
 		return nil, err
@@ -48,7 +52,10 @@ func New(settings ...string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "purger-pg-")
+	dir, err := os.MkdirTemp(parent, "purger-pg-")
+	if err == nil {
+		dir, err = filepath.Abs(dir) // it is the working directory, too
+	}
 	if err != nil {
 		return nil, err
 	}
