@@ -66,7 +66,7 @@ func busy(m *Metrics) {
 	m.SourceSynced(store.Sync{Result: store.SyncFailed, Counts: store.SyncCounts{Rows: 99, New: 99}}, time.Second)
 	m.SourceSynced(store.Sync{Result: store.SyncGood, Counts: store.SyncCounts{New: 1}}, 20*time.Second)
 	m.SourceState(store.SourceState{
-		Vanished: 3, LastRefused: &store.Sync{Counts: store.SyncCounts{Vanished: 12, Rejected: 4, Unchanged: 80}},
+		Vanished: 3, LastRefused: &store.Sync{Counts: store.SyncCounts{Vanished: 12, Rejected: 4, Unplaced: 1, TooLate: 2, Unchanged: 80}},
 		LastGood:   &store.Sync{FinishedAt: store.Timestamp{Time: start}, Counts: store.SyncCounts{New: 1}},
 		LastFailed: &store.Sync{},
 	})
@@ -238,8 +238,8 @@ func TestMetrics_LabelsStayBoundedWhateverCallersPass(t *testing.T) {
 		"purger_build_info":                                   1,
 		"purger_config_last_reload_successful":                1,
 		"purger_source_syncs_total":                           3 + 1,
-		"purger_source_checks_total":                          6 + 1,
-		"purger_source_rows":                                  11,
+		"purger_source_checks_total":                          7 + 1,
+		"purger_source_rows":                                  13,
 		"purger_source_sync_duration_seconds":                 1,
 		"purger_source_last_sync_timestamp_seconds":           1,
 		"purger_source_sync_refused":                          1,

@@ -21,12 +21,15 @@ type sourceMetrics struct {
 
 // sourceChecks returns what comes of asking the source once more before a claim.
 func sourceChecks() []string {
-	return []string{"confirmed", "milder", "vanished", "moved", "failed", "skipped"}
+	return []string{"confirmed", "milder", "vanished", "moved", "failed", "skipped", "unread"}
 }
 
 // rowOutcomes returns what a sync finds of rows and tenants.
 func rowOutcomes() []string {
-	return []string{"new", "changed", "reactivated", "later", "disabled", "sooner", "unchanged", "rejected", "vanished", "purging", "purged"}
+	return []string{
+		"new", "changed", "reactivated", "later", "disabled", "sooner", "unchanged", "rejected", "unplaced", "vanished",
+		"purging", "purged", "too_late",
+	}
 }
 
 func newSourceMetrics(f promauto.Factory) sourceMetrics {
@@ -114,7 +117,7 @@ func (m *Metrics) sourceRows(c *store.SyncCounts) {
 	for outcome, n := range map[string]int64{
 		"new": c.New, "changed": c.Changed, "reactivated": c.Reactivated, "later": c.Later, "disabled": c.Disabled,
 		"sooner": c.Sooner, "unchanged": c.Unchanged, "rejected": c.Rejected, "vanished": c.Vanished,
-		"purging": c.Purging, "purged": c.Purged,
+		"unplaced": c.Unplaced, "purging": c.Purging, "purged": c.Purged, "too_late": c.TooLate,
 	} {
 		m.source.rows.WithLabelValues(outcome).Set(float64(n))
 	}

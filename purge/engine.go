@@ -38,6 +38,7 @@ type Engine struct {
 	targets  []*target
 	counters []subscriptionCounter // those of the targets that are, and others
 	source   Source                // may be nil
+	keeper   store.SourceKeeper    // with a source
 	metrics  *metrics.Metrics
 	log      *zap.Logger
 	owner    string
@@ -70,6 +71,10 @@ func New(o Options) (*Engine, error) {
 	if e.source != nil {
 		if err := checkSource(e.source); err != nil {
 			return nil, err
+		}
+		var ok bool
+		if e.keeper, ok = o.Store.(store.SourceKeeper); !ok {
+			return nil, store.Errorf(store.Invalid, "purge.Options.Source: this store keeps nothing of a source")
 		}
 	}
 	seen := map[string]bool{metrics.StoreTarget: true}

@@ -50,8 +50,10 @@ type Watcher interface {
 // SourceRow is one row of a snapshot.
 type SourceRow struct {
 	Tenant SourceTenant
-	// Err says why the row cannot be understood. Of Tenant only the ID counts
-	// then, which may be empty. It holds no secrets and no data of users.
+	// Err says why the row cannot be understood. Of Tenant only the ID and the
+	// ParentID count then, which are empty when they cannot be read; the tenant
+	// with the latter is not purged meanwhile. It holds no secrets and no data of
+	// users.
 	Err error
 }
 

@@ -34,6 +34,9 @@ func (d *diff) apply(ctx context.Context, accepted *store.Acceptance) error {
 	if err := d.create(ctx); err != nil {
 		return err
 	}
+	if err := d.markUnread(ctx, false); err != nil {
+		return err
+	}
 	if err := d.update(ctx, stepMild); err != nil {
 		return err
 	}
@@ -156,8 +159,7 @@ func (d *diff) create(ctx context.Context) error {
 		if err == nil {
 			err = orphans.each(func(r *spooled) error {
 				d.counts.New--
-				d.reject(r.row, r.t.ID, "parentId "+r.t.ParentID+": there is no such tenant, or none that can be taken over yet")
-				return nil
+				return d.reject(r, "parentId "+r.t.ParentID+": there is no such tenant, or none that can be taken over yet")
 			})
 		}
 		orphans.close()
@@ -215,19 +217,47 @@ func (d *diff) createBatch(ctx context.Context, batch []*spooled, orphans *spool
 				return 0, err
 			}
 		case store.OutcomePurged: // it, or the parent
-			d.counts.New--
-			d.counts.Purged++
-		case store.OutcomeUnchanged, store.OutcomeConflict: // somebody was faster
+			if err := d.lost(ctx, batch[i]); err != nil {
+				return 0, err
+			}
+		case store.OutcomeConflict: // somebody was faster
+			if err := d.waits(batch[i].t.ParentID, batch[i].t.ID); err != nil {
+				return 0, err
+			}
+		case store.OutcomeUnchanged:
 		}
 	}
 	if len(fit.Tenants) == 0 {
 		return 0, nil
 	}
 	_, err = d.s.importer.ImportBatch(ctx, fit, d.s.origin(d.now))
-	if store.CodeOf(err) == store.Invalid { // a parent went meanwhile; the next sync sees it
-		return 0, nil
+	if store.CodeOf(err) != store.Invalid {
+		return int64(len(fit.Tenants)), err
 	}
-	return int64(len(fit.Tenants)), err
+	for i, o := range would.Tenants { // a parent went meanwhile
+		if o != store.OutcomeNew {
+			continue
+		}
+		if err := orphans.add(batch[i]); err != nil {
+			return 0, err
+		}
+	}
+	return 0, nil
+}
+
+// lost takes a tenant that cannot be created, since it was purged meanwhile, or
+// its parent was.
+func (d *diff) lost(ctx context.Context, r *spooled) error {
+	d.counts.New--
+	purged, err := d.purged(ctx, r.t.ID)
+	if err != nil {
+		return err
+	}
+	if purged {
+		d.counts.Purged++
+		return nil
+	}
+	return d.reject(r, "parentId "+r.t.ParentID+": it was purged, or is being purged; what this tenant has is left to people")
 }
 
 // update makes the tenants of one step what the source says of them.

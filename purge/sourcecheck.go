@@ -34,6 +34,7 @@ const (
 	checkMoved     checkResult = "moved"
 	checkFailed    checkResult = "failed"
 	checkSkipped   checkResult = "skipped" // the source failed before
+	checkUnread    checkResult = "unread"  // a row below is not understood
 )
 
 // confirmation is what the source, and then targets, say of a tenant that is due,
@@ -182,12 +183,26 @@ type question struct {
 
 // confirm is that of a pass without its memory of a source that does not answer.
 func (e *Engine) confirm(ctx context.Context, s *settings, top string, q question) confirmation {
-	c := confirmation{at: time.Now(), result: checkConfirmed}
 	family, err := e.family(ctx, top)
 	if err != nil {
-		c.err = err
+		return confirmation{at: time.Now(), err: err}
+	}
+	c := e.confirmAll(ctx, s, top, family, q)
+	if c.err != nil || c.block == nil && c.result != checkConfirmed && !q.immediate {
 		return c
 	}
+	b, err := e.unread(ctx, family)
+	if err != nil {
+		c.err = err
+	} else if worse := store.Worse(top, c.block, b); worse != c.block {
+		c.result, c.block = checkUnread, worse
+	}
+	return c
+}
+
+// confirmAll asks the source about a family.
+func (e *Engine) confirmAll(ctx context.Context, s *settings, top string, family []kin, q question) confirmation {
+	c := confirmation{at: time.Now(), result: checkConfirmed}
 	for len(family) > 0 && c.err == nil && (c.block != nil || c.result == checkConfirmed) {
 		step := family[:min(len(family), store.MaxPage)]
 		family = family[len(step):]

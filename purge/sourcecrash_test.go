@@ -110,6 +110,31 @@ func TestSync_KilledAtEveryStepIsCompletedByTheNext(t *testing.T) {
 	}
 }
 
+func TestSync_G4_KilledAtAnyStepNobodyIsDueBelowWhomARowWasRejected(t *testing.T) {
+	for _, behind := range []bool{false, true} {
+		for k, over := 1, true; over; k++ {
+			s := newStore(t)
+			d := &directory{}
+			d.set(among(on("3", ""), off("4", "", time.Hour), on("5", ""))...)
+			synced(t, newSyncer(t, s, d), store.SyncGood)
+			d.set(among(dueRow("3", ""), dueRow("4", ""), live(on("31", "3")), on("41", "4"), live(on("411", "41")), on("5", ""))...)
+			l := &life{at: k, after: behind}
+			lifeOf(t, s, d, l)
+			r := mustRun(t, newEngine(t, s, source(d)))
+			if over = l.over(); !over && k < 6 {
+				t.Errorf("only %d steps", k-1)
+			}
+			for _, row := range outcomes(r) {
+				if row == "deleted" {
+					t.Errorf("killed at step %d, behind it %t: %v", k, behind, outcomes(r))
+				}
+			}
+			synced(t, newSyncer(t, s, d), store.SyncGood)
+			wantOutcomes(t, mustRun(t, newEngine(t, s, source(d))), map[string]string{"3": "blocked: source by 31", "4": "blocked: source by 411"})
+		}
+	}
+}
+
 func TestSync_AnAcceptedOneThatWasInterruptedAcceptsNothingElse(t *testing.T) {
 	s := newStore(t)
 	d := &directory{}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,37 +42,48 @@ type diff struct {
 	counts    store.SyncCounts
 	letters   []store.DeadLetter
 	changes   *spool // what is to be done, see syncStep
+	places    *spool // the new tenants, and the parents of each
+	unread    *spool // who has to wait for the row of whom
+	tooLate   *spool
+	rejected  hash.Hash // of who is rejected
+	nameless  int64     // rows
+	ids       int64     // that are listed
+	orphans   int64     // new tenants whose parents are nowhere
 	parsed    int64
 	sooner    int64 // dangerous and not allowed
 	vanishing int64 // likewise
 }
 
-// newDiff returns a comparison, which takes notice of what was accepted only
-// when that is asked for. The caller closes its changes.
-func (s *Syncer) newDiff(ctx context.Context, now time.Time, accepted bool) (*diff, error) {
-	changes, err := newSpool(s.tempDir)
-	if err != nil {
-		return nil, err
-	}
-	marks := func(kind store.MarkKind) pager[store.SourceMark] {
-		return pager[store.SourceMark]{
-			id: func(m *store.SourceMark) string { return m.ID },
-			fetch: func(after string) ([]store.SourceMark, error) {
-				return s.keeper.SourceMarks(ctx, kind, after, store.MaxPage)
-			},
+// close forgets the comparison.
+func (d *diff) close() {
+	for _, s := range []*spool{d.changes, d.places, d.unread, d.tooLate} {
+		if s != nil {
+			s.close()
 		}
 	}
+}
+
+// newDiff returns a comparison, which takes notice of what was accepted only
+// when that is asked for. The caller closes it.
+func (s *Syncer) newDiff(ctx context.Context, now time.Time, accepted bool) (*diff, error) {
 	d := &diff{
-		s: s, accepted: accepted, now: now, settings: s.settings.Load(), digest: sha256.New(), changes: changes,
+		s: s, accepted: accepted, now: now, settings: s.settings.Load(), digest: sha256.New(), rejected: sha256.New(),
 		kept: pager[store.Tenant]{
 			id: func(t *store.Tenant) string { return t.ID },
 			fetch: func(after string) ([]store.Tenant, error) {
 				return s.store.Tenants(ctx, store.Filter{After: after, Limit: store.MaxPage})
 			},
 		},
-		vanished: marks(store.MarkVanished), allowed: marks(store.MarkAllowed),
+		vanished: s.marks(ctx, store.MarkVanished), allowed: s.marks(ctx, store.MarkAllowed),
 	}
 	d.allowed.done = !accepted
+	for _, to := range []**spool{&d.changes, &d.places, &d.unread, &d.tooLate} {
+		var err error
+		if *to, err = newSpool(s.tempDir); err != nil {
+			d.close()
+			return nil, err
+		}
+	}
 	return d, nil
 }
 
@@ -81,6 +93,9 @@ func (d *diff) compare(ctx context.Context, snapshot *spool) error {
 	err := snapshot.each(func(r *spooled) error {
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		if r.t.ID == "" {
+			return d.waits(r.t.ParentID, "")
 		}
 		if last != nil && last.t.ID == r.t.ID {
 			last = agree(last, r)
@@ -107,20 +122,29 @@ func (d *diff) compare(ctx context.Context, snapshot *spool) error {
 	if err != nil {
 		return err
 	}
-	_, err = d.marked(&d.vanished, "\xff") // the marks behind the last tenant
-	return err
+	if _, err = d.marked(&d.vanished, "\xff"); err != nil { // the marks behind the last tenant
+		return err
+	}
+	return d.place(ctx)
 }
 
 // agree makes one row of two with one id. Rows that contradict each other are
-// worth nothing.
+// worth nothing, except that the parents in all of them are remembered.
 func agree(a, b *spooled) *spooled {
+	parents := a.parents
+	for _, id := range []string{a.t.ParentID, b.t.ParentID} {
+		if !slices.Contains(parents, id) {
+			parents = append(parents, id)
+		}
+	}
 	switch {
 	case a.bad != "":
 	case b.bad != "":
-		return b
+		a = b
 	case !sameRow(&a.t, &b.t):
 		a.bad = fmt.Sprintf("row %d says something else of the same tenant", b.row)
 	}
+	a.parents = parents
 	return a
 }
 
@@ -164,26 +188,23 @@ func (d *diff) listed(ctx context.Context, r *spooled) error {
 	if kept != nil && !irrevocable && mark == nil {
 		d.counts.Kept++
 	}
+	d.ids++
 	if r.bad != "" {
-		d.reject(r.row, r.t.ID, r.bad)
-		return nil
+		return d.odd(ctx, r, kept)
 	}
 	a, err := r.t.adoption(d.settings.Grace)
 	if err != nil { // it was checked when it came in
-		d.reject(r.row, r.t.ID, printable(err))
-		return nil
+		return d.reject(r, printable(err))
 	}
 	d.parsed++
 	switch {
 	case irrevocable:
 		d.counts.Purging++
-		return nil
+		return d.late(r.t.ID, &a)
 	case kept != nil && kept.ParentID != r.t.ParentID:
-		d.reject(r.row, r.t.ID, fmt.Sprintf("parentId %q: it is kept below %q, and a parent never changes", r.t.ParentID, kept.ParentID))
-		return nil
+		return d.reject(r, fmt.Sprintf("parentId %q: it is kept below %q, and a parent never changes", r.t.ParentID, kept.ParentID))
 	case a.Disabled && d.settings.isProtected(r.t.ID) && (kept == nil || !sameGrace(&a, kept)):
-		d.reject(r.row, r.t.ID, "it is protected by the configuration (tenants.protected), and disabled")
-		return nil
+		return d.reject(r, "it is protected by the configuration (tenants.protected), and disabled")
 	case kept == nil:
 		return d.fresh(ctx, r, &a)
 	}
@@ -192,20 +213,62 @@ func (d *diff) listed(ctx context.Context, r *spooled) error {
 
 // fresh takes a tenant that is not kept.
 func (d *diff) fresh(ctx context.Context, r *spooled, a *store.Adoption) error {
-	switch _, err := d.s.store.Tombstone(ctx, r.t.ID); store.CodeOf(err) {
-	case "":
-		d.counts.Purged++
-		return nil
-	case store.NotFound, store.Precondition: // the latter was created meanwhile
-	default:
+	purged, err := d.purged(ctx, r.t.ID)
+	if err != nil {
 		return err
 	}
+	if purged {
+		d.counts.Purged++
+		return d.late(r.t.ID, a)
+	}
 	d.counts.New++
+	if err := d.newcomer(r); err != nil {
+		return err
+	}
 	if err := d.change(stepCreate, r); err != nil || !a.Disabled {
 		return err
 	}
 	d.counts.Disabled++
 	return d.due(r, a)
+}
+
+// odd takes a row that is not understood.
+func (d *diff) odd(ctx context.Context, r *spooled, kept *store.Tenant) error {
+	if kept == nil {
+		purged, err := d.purged(ctx, r.t.ID)
+		if err != nil {
+			return err
+		}
+		if purged { // it is all the same what it says
+			d.counts.Purged++
+			return nil
+		}
+		if r.t.ParentID == unreadParent {
+			d.counts.Unplaced++
+		}
+	}
+	return d.reject(r, r.bad)
+}
+
+// purged reports whether a tenant that is not kept was.
+func (d *diff) purged(ctx context.Context, id string) (bool, error) {
+	switch _, err := d.s.store.Tombstone(ctx, id); store.CodeOf(err) {
+	case "":
+		return true, nil
+	case store.NotFound, store.Precondition: // the latter was created meanwhile
+		return false, nil
+	default:
+		return false, err
+	}
+}
+
+// late takes what the source says of a tenant that is past the point of return.
+func (d *diff) late(id string, a *store.Adoption) error {
+	if a.Disabled {
+		return nil
+	}
+	d.counts.TooLate++
+	return d.tooLate.add(&spooled{t: SourceTenant{ID: id}})
 }
 
 // known takes a tenant that is kept.
@@ -305,12 +368,42 @@ func (d *diff) note(what, id, date string) {
 }
 
 // sum returns the digest.
-func (d *diff) sum() string { return hex.EncodeToString(d.digest.Sum(nil)) }
+func (d *diff) sum() string {
+	sum := d.digest.Sum(nil)
+	if d.mostlyRejected() {
+		both := sha256.Sum256(d.rejected.Sum(sum))
+		sum = both[:]
+	}
+	return hex.EncodeToString(sum)
+}
+
+// noteRejected adds to what a person may have to accept when most is rejected.
+func (d *diff) noteRejected(what string) { _, _ = d.rejected.Write([]byte(what + "\x00")) }
 
 // reject takes a row from which nothing is taken.
-func (d *diff) reject(row int64, id, reason string) {
+func (d *diff) reject(r *spooled, reason string) error {
 	d.counts.Rejected++
-	d.letters = appendLetter(d.letters, row, id, reason)
+	d.noteRejected(r.t.ID)
+	d.letters = appendLetter(d.letters, r.row, r.t.ID, reason)
+	for _, parent := range append([]string{r.t.ParentID}, r.parents...) {
+		if err := d.waits(parent, r.t.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rejections returns how many rows are rejected, as far as that is known before
+// anything is changed, and how many are not.
+func (d *diff) rejections() (rejected, understood int64) {
+	rejected = d.counts.Rejected + d.orphans
+	return rejected + d.nameless, d.ids - rejected
+}
+
+// mostlyRejected reports whether more rows are rejected than understood.
+func (d *diff) mostlyRejected() bool {
+	rejected, understood := d.rejections()
+	return rejected > understood
 }
 
 func appendLetter(letters []store.DeadLetter, row int64, id, reason string) []store.DeadLetter {
@@ -330,6 +423,8 @@ func (d *diff) refusal() string {
 	// What was accepted, and is being carried out, may have been just that.
 	if d.parsed == 0 && (!d.accepted || d.vanishing > 0) {
 		why = append(why, "the source listed no tenant that can be understood")
+	} else if rejected, understood := d.rejections(); rejected > understood && (!d.accepted || d.vanishing+d.sooner > 0) {
+		why = append(why, fmt.Sprintf("%d rows are rejected, and only %d are not: most likely the source is asked for the wrong thing", rejected, understood))
 	}
 	if d.vanishing > limit {
 		why = append(why, fmt.Sprintf("%d tenants have vanished: %s", d.vanishing, bound))
@@ -339,35 +434,3 @@ func (d *diff) refusal() string {
 	}
 	return strings.Join(why, "; ")
 }
-
-// pager goes through a list in the order of ids, page by page.
-type pager[T any] struct {
-	fetch func(after string) ([]T, error)
-	id    func(*T) string
-	page  []T
-	i     int
-	last  string
-	done  bool
-}
-
-// peek returns the next one, nil behind the last.
-func (p *pager[T]) peek() (*T, error) {
-	if p.i == len(p.page) && !p.done {
-		page, err := p.fetch(p.last)
-		if err != nil {
-			return nil, err
-		}
-		p.page, p.i = page, 0
-		if len(page) > 0 {
-			p.last = p.id(&page[len(page)-1])
-		}
-		p.done = len(page) < store.MaxPage
-	}
-	if p.i == len(p.page) {
-		return nil, nil
-	}
-	return &p.page[p.i], nil
-}
-
-// advance goes to the next one.
-func (p *pager[T]) advance() { p.i++ }

@@ -31,6 +31,8 @@ type syncModel struct {
 
 	truth    map[string]says // what the source holds
 	accepted map[string]says // the last snapshot that was taken over, if only in part
+	missed   map[missed]bool // what the last syncs left out
+	waited   int             // how often a tenant waited for that alone
 	now      time.Time
 }
 
@@ -46,7 +48,11 @@ func (m *syncModel) rows(rt *rapid.T) (rows []purge.SourceRow, bad map[string]bo
 		if !v.date.IsZero() {
 			r = offAt(id, v.parent, v.date)
 		}
-		switch rapid.IntRange(0, 30).Draw(rt, "row") {
+		kinds := 24
+		if m.due(v.parent) { // it is the way to what is below that matters
+			kinds = 8
+		}
+		switch rapid.IntRange(0, kinds).Draw(rt, "row") {
 		case 0:
 			bad[id] = true
 			r = purge.SourceRow{Tenant: purge.SourceTenant{ID: id}, Err: errors.New("bad")}
@@ -58,11 +64,18 @@ func (m *syncModel) rows(rt *rapid.T) (rows []purge.SourceRow, bad map[string]bo
 		case 3:
 			bad[id] = true
 			r.Tenant.Status = "archived"
+		case 4:
+			bad[id] = true
+			r.Err = errors.New("bad")
 		}
 		rows = append(rows, r)
 	}
 	if rapid.IntRange(0, 9).Draw(rt, "junk") == 0 {
-		rows = append(rows, purge.SourceRow{Err: errors.New("junk")})
+		junk := purge.SourceRow{Err: errors.New("junk")}
+		if all := m.ids(); len(all) > 0 {
+			junk.Tenant.ParentID = rapid.SampledFrom(all).Draw(rt, "above")
+		}
+		rows = append(rows, junk)
 	}
 	return rapid.Permutation(rows).Draw(rt, "order"), bad
 }
@@ -84,23 +97,34 @@ func (m *syncModel) kept() map[string]store.Tenant {
 func (m *syncModel) verdict(rows []purge.SourceRow, bad map[string]bool, kept map[string]store.Tenant, vanished map[string]bool, limits purge.SyncSettings) bool {
 	listed := map[string]bool{}
 	sooner, gone, population, readable := 0, 0, 0, 0
+	rejected, understood := 0, 0
 	for _, r := range rows {
 		id := r.Tenant.ID
-		if id == "" || listed[id] {
+		if id == "" {
+			rejected++
+			continue
+		}
+		if listed[id] {
 			continue
 		}
 		listed[id] = true
-		if bad[id] {
-			continue
-		}
-		readable++
 		said, old := m.truth[id], kept[id]
 		_, is := kept[id]
-		if _, err := m.s.Tombstone(context.Background(), id); err == nil {
+		if !bad[id] {
+			readable++
+		}
+		if m.purged(id) {
+			understood++
 			continue
 		}
-		if is && old.ParentID != said.parent {
+		if bad[id] || is && old.ParentID != said.parent {
+			rejected++
 			continue
+		}
+		if !is && m.orphan(said.parent, rows, bad, kept) {
+			rejected++
+		} else {
+			understood++
 		}
 		if !said.date.IsZero() && (!is || old.Status == store.StatusActive || said.date.Before(old.EstimatedPurgeDate)) {
 			sooner++
@@ -118,7 +142,12 @@ func (m *syncModel) verdict(rows []purge.SourceRow, bad map[string]bool, kept ma
 		}
 	}
 	limit := max(int(limits.MaxChange*float64(population)), int(limits.Floor))
-	return readable == 0 || sooner > limit || gone > limit
+	return readable == 0 || rejected > understood || sooner > limit || gone > limit
+}
+
+func (m *syncModel) purged(id string) bool {
+	_, err := m.s.Tombstone(context.Background(), id)
+	return err == nil
 }
 
 func (m *syncModel) vanished() map[string]bool {
@@ -163,6 +192,9 @@ func (m *syncModel) sync(rt *rapid.T, accept bool) {
 	r, err := sy.Sync(context.Background())
 	refuse := m.verdict(rows, bad, before, vanished, limits)
 	fresh := st.Accepted == nil // nothing was accepted that might allow more
+	if !cut {
+		m.miss(rows, r.Result, l.over())
+	}
 	switch {
 	case cut && err == nil:
 		rt.Fatalf("a snapshot that was cut off: %+v", r)
@@ -279,6 +311,9 @@ func (m *syncModel) pass(rt *rapid.T) {
 	for id, old := range before {
 		now, is := after[id]
 		if is {
+			if m.above(id) && old.Status == store.StatusDisabled && !old.EstimatedPurgeDate.After(m.now) && m.truth[id].date.Equal(old.EstimatedPurgeDate) && !isDown {
+				m.waited++
+			}
 			if now.Status == store.StatusDisabled && !now.EstimatedPurgeDate.Equal(old.EstimatedPurgeDate) &&
 				(now.EstimatedPurgeDate.Before(old.EstimatedPurgeDate) || !now.EstimatedPurgeDate.Equal(m.truth[id].date)) {
 				rt.Fatalf("a pass made the date of %s %s; it was %s, and the source says %+v", id, now.EstimatedPurgeDate, old.EstimatedPurgeDate, m.truth[id])
@@ -293,6 +328,8 @@ func (m *syncModel) pass(rt *rapid.T) {
 		top, topThere := m.truth[t.PurgedWith]
 		keptTop := before[t.PurgedWith]
 		switch {
+		case m.above(id):
+			rt.Fatalf("%s was purged with %s, and below it the last sync left out: %v", id, t.PurgedWith, m.missed)
 		case isDown:
 			rt.Fatalf("%s was purged, and nobody confirmed it", id)
 		case !there || !topThere:
@@ -339,10 +376,10 @@ func sameTenants(a, b map[string]store.Tenant) bool {
 
 // TestSync_G1_Model: whatever the source says in whatever order, with crashes
 // between transactions, no tenant becomes due that the last accepted snapshot did
-// not say is disabled with that date, and nothing is purged that the source did
-// not confirm.
+// not say is disabled with that date, nothing is purged that the source did not
+// confirm, and no tenant below which the last sync left out a row.
 func TestSync_G1_Model(t *testing.T) {
-	purged, taken, refusals := 0, 0, 0
+	purged, taken, refusals, waited := 0, 0, 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
 		dir, err := os.MkdirTemp(t.TempDir(), "")
 		if err != nil {
@@ -353,13 +390,14 @@ func TestSync_G1_Model(t *testing.T) {
 			rt.Fatal(err)
 		}
 		defer func() { _ = s.Close() }()
-		m := &syncModel{t: t, s: s, src: &directory{}, truth: map[string]says{}, accepted: map[string]says{}, now: time.Now()}
+		m := &syncModel{t: t, s: s, src: &directory{}, truth: map[string]says{}, accepted: map[string]says{}, missed: map[missed]bool{}, now: time.Now()}
 		rt.Repeat(map[string]func(*rapid.T){
 			"change":  m.change,
 			"change2": m.change,
 			"change3": m.change,
 			"sync":    func(rt *rapid.T) { m.sync(rt, false) },
 			"accept":  func(rt *rapid.T) { m.sync(rt, true) },
+			"below":   m.below,
 			"pass":    m.pass,
 			"":        func(*rapid.T) {},
 		})
@@ -370,6 +408,7 @@ func TestSync_G1_Model(t *testing.T) {
 		if err != nil {
 			rt.Fatal(err)
 		}
+		waited += m.waited
 		purged += int(st.Tenants[store.StatusDeleted])
 		if src, err := s.Source(context.Background()); err == nil && src.LastGood != nil {
 			taken++
@@ -377,8 +416,8 @@ func TestSync_G1_Model(t *testing.T) {
 			refusals++
 		}
 	})
-	t.Logf("%d tenants were purged, %d histories had a good sync, %d only refused ones", purged, taken, refusals)
-	if !t.Failed() && (purged == 0 || taken == 0) {
-		t.Error("the model never purged or never synced: it proves nothing")
+	t.Logf("%d tenants were purged, %d waited for rows below them, %d histories had a good sync, %d only refused ones", purged, waited, taken, refusals)
+	if !t.Failed() && (purged == 0 || taken == 0 || waited == 0) {
+		t.Error("the model never purged, never waited or never synced: it proves nothing")
 	}
 }

@@ -32,6 +32,8 @@ type spooled struct {
 	danger bool // it is what a person may have to accept
 	t      SourceTenant
 	bad    string // why the row was not understood
+	// parents are those in other rows of the same tenant. They are not written.
+	parents []string
 }
 
 // spool is a temporary file of records, which are read in the order of their ids,

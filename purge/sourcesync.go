@@ -204,16 +204,18 @@ func (s *Syncer) sync(ctx context.Context, now time.Time, r *store.Sync) ([]stor
 	}
 	accepted := st.Accepted
 	begun := accepted != nil && accepted.Begun
-	d, err := s.diff(ctx, now, snapshot, begun)
+	d, err := s.diff(ctx, now, snapshot, nameless.n, begun)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { d.changes.close() }()
+	defer func() { d.close() }()
 	if begun && d.refusal() != "" { // there is more now: a person accepts all of it, or nothing
-		d.changes.close()
-		if d, err = s.diff(ctx, now, snapshot, false); err != nil {
+		more, err := s.diff(ctx, now, snapshot, nameless.n, false)
+		if err != nil {
 			return nil, err
 		}
+		d.close()
+		d = more
 	}
 	r.Digest = d.sum()
 	why := d.refusal()
@@ -227,22 +229,29 @@ func (s *Syncer) sync(ctx context.Context, now time.Time, r *store.Sync) ([]stor
 		r.Result = store.SyncGood
 	} else {
 		r.Result, r.Why = store.SyncRefused, why
+		err = d.markUnread(ctx, true)
+	}
+	if err == nil {
+		err = d.markTooLate(ctx, why != "")
 	}
 	rows := r.Counts.Rows
 	r.Counts = d.counts
 	r.Counts.Rows = rows
 	r.Counts.Rejected += nameless.n
+	r.Counts.Unplaced += nameless.unplaced
 	return append(nameless.letters, d.letters...), err
 }
 
-// diff compares a snapshot.
-func (s *Syncer) diff(ctx context.Context, now time.Time, snapshot *spool, accepted bool) (*diff, error) {
+// diff compares a snapshot, in which so many rows were nameless.
+func (s *Syncer) diff(ctx context.Context, now time.Time, snapshot *spool, nameless int64, accepted bool) (*diff, error) {
 	d, err := s.newDiff(ctx, now, accepted)
 	if err != nil {
 		return nil, err
 	}
+	d.nameless = nameless
+	d.noteRejected(strconv.FormatInt(nameless, 10))
 	if err := d.compare(ctx, snapshot); err != nil {
-		d.changes.close()
+		d.close()
 		return nil, err
 	}
 	return d, nil
@@ -250,8 +259,8 @@ func (s *Syncer) diff(ctx context.Context, now time.Time, snapshot *spool, accep
 
 // nameless are the rows without an id that a tenant could have.
 type nameless struct {
-	n       int64
-	letters []store.DeadLetter
+	n, unplaced int64 // the latter without a parent that a tenant could have
+	letters     []store.DeadLetter
 }
 
 // read takes the snapshot of the source.
@@ -271,13 +280,17 @@ func (s *Syncer) read(ctx context.Context, snapshot *spool, r *store.Sync) (name
 		if err == nil {
 			return snapshot.add(rec)
 		}
-		id := rec.t.ID
+		id, parent := rec.t.ID, aboveRejected(&row)
 		if named := store.CheckID("id", id) == nil; !named {
 			lost.n++
 			lost.letters = appendLetter(lost.letters, rec.row, id, err.Error())
-			return nil
+			if parent == "" || parent == unreadParent { // what is not known to be a tenant may be below any other
+				lost.unplaced++
+				return nil
+			}
+			id = ""
 		}
-		rec.t, rec.bad = SourceTenant{ID: id}, printable(err)
+		rec.t, rec.bad = SourceTenant{ID: id, ParentID: parent}, printable(err)
 		return snapshot.add(rec)
 	})
 	if err == nil {
@@ -347,7 +360,8 @@ func (s *Syncer) tell(r *store.Sync, st *store.SourceState, err error, took time
 		zap.String("source", s.source.Name()), zap.String("result", string(r.Result)), zap.Int64("rows", n.Rows),
 		zap.Int64("new", n.New), zap.Int64("changed", n.Changed), zap.Int64("reactivated", n.Reactivated),
 		zap.Int64("later", n.Later), zap.Int64("disabled", n.Disabled), zap.Int64("sooner", n.Sooner), zap.Int64("due", n.Due),
-		zap.Int64("vanished", n.Vanished), zap.Int64("rejected", n.Rejected), zap.Duration("took", took),
+		zap.Int64("vanished", n.Vanished), zap.Int64("rejected", n.Rejected), zap.Int64("unplaced", n.Unplaced),
+		zap.Int64("tooLate", n.TooLate), zap.Duration("took", took),
 	}
 	switch {
 	case err != nil:

@@ -84,9 +84,10 @@ func TestSync_G1_ADateIsRoundedUpAndOneThatIsMissingNeverTaken(t *testing.T) {
 		row("edge", 10, time.Time{}, at), row("max", 90, time.Time{}, at),
 		row("both", 20, at.Add(20*day), at), row("nodate", 20, time.Time{}, time.Time{}), row("short", 9, time.Time{}, at), row("long", 91, time.Time{}, at),
 		row("negative", -1, time.Time{}, at), row("before", 0, at.Add(-time.Second), at), row("soon", 0, at.Add(9*day), at),
-		row("epoch", 20, time.Time{}, time.Unix(0, 0)), row("far", 20, time.Time{}, time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)))
+		row("epoch", 20, time.Time{}, time.Unix(0, 0)), row("far", 20, time.Time{}, time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)),
+		on("some", ""), on("more", ""), on("that", ""), on("are", ""), on("fine", ""))
 	r := synced(t, sy, store.SyncGood)
-	if r.Counts.New != 5 || r.Counts.Rejected != 9 {
+	if r.Counts.New != 10 || r.Counts.Rejected != 9 {
 		t.Errorf("counts %+v", r.Counts)
 	}
 	for id, days := range map[string]int{"default": 30, "exact": 20, "up": 21, "edge": 10, "max": 90} {
@@ -355,17 +356,17 @@ func TestSync_RowsThatCannotBeUnderstoodHoldUpNoOther(t *testing.T) {
 	text := func(r purge.SourceRow, name string) purge.SourceRow { r.Tenant.Name = &name; return r }
 	odd := on("odd", "")
 	odd.Tenant.Status = "archived"
-	d.set(
-		purge.SourceRow{Tenant: purge.SourceTenant{ID: "a"}, Err: errors.New("disabled_at: no time")},
+	d.set(append([]purge.SourceRow{
+		{Tenant: purge.SourceTenant{ID: "a"}, Err: errors.New("disabled_at: no time")},
 		on("b", "b"), on("moved", "b"), dueRow("vip", ""), dueRow("twice", ""), on("twice", ""), dueRow("twice", ""),
 		on("", ""), on("../etc", ""), text(on("bidi", ""), "a\u202eb"), odd, on("orphan", "nobody"), on("loop1", "loop2"), on("loop2", "loop1"),
 		on("fine", ""), text(on("same", ""), "x"), text(on("same", ""), "x"),
-	)
+	}, many(8, on)...)...)
 	r := synced(t, sy, store.SyncGood)
-	if c := r.Counts; c.Rows != 17 || c.Rejected != 12 || c.New != 2 || c.Vanished != 0 {
+	if c := r.Counts; c.Rows != 25 || c.Rejected != 12 || c.New != 10 || c.Vanished != 0 || c.Unplaced != 2 {
 		t.Errorf("counts %+v", c)
 	}
-	wantContents(t, s, on("a", ""), on("b", ""), on("twice", ""), on("moved", "a"), on("vip", ""), on("fine", ""), on("same", ""))
+	wantContents(t, s, append(many(8, on), on("a", ""), on("b", ""), on("twice", ""), on("moved", "a"), on("vip", ""), on("fine", ""), on("same", ""))...)
 	letters := map[string]string{}
 	for _, l := range sourceState(t, sy).DeadLetters {
 		letters[fmt.Sprintf("%d %s", l.Row, l.ID)] = l.Reason
@@ -389,11 +390,11 @@ func TestSync_DeadLettersAreBounded(t *testing.T) {
 	d := &directory{}
 	sy := newSyncer(t, s, d)
 	rows := many(500, func(id, _ string) purge.SourceRow { return on(id, id) })
-	for range 500 {
-		rows = append(rows, purge.SourceRow{Err: errors.New(strings.Repeat("long\n", 1000))})
+	for i := range 500 {
+		rows = append(rows, purge.SourceRow{Err: errors.New(strings.Repeat("long\n", 1000))}, on(fmt.Sprintf("f%d", i), ""), on(fmt.Sprintf("g%d", i), ""))
 	}
-	d.set(append(rows, on("fine", ""))...)
-	if c := synced(t, sy, store.SyncGood).Counts; c.Rejected != 1000 || c.New != 1 {
+	d.set(rows...)
+	if c := synced(t, sy, store.SyncGood).Counts; c.Rejected != 1000 || c.New != 1000 || c.Unplaced != 500 {
 		t.Errorf("counts %+v", c)
 	}
 	st := sourceState(t, sy)

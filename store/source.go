@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -17,6 +18,9 @@ type SourceKeeper interface {
 	// SourceMarks returns up to limit marks of a kind in the order of their ids,
 	// those after the given id. 0 or above MaxPage is MaxPage.
 	SourceMarks(ctx context.Context, kind MarkKind, after string, limit int) ([]SourceMark, error)
+	// SourceMarksOf returns the marks of a kind of up to [MaxPage] tenants, in the
+	// order in which they are asked for. Errors: Invalid.
+	SourceMarksOf(ctx context.Context, kind MarkKind, ids []string) ([]SourceMark, error)
 }
 
 // MarkKind is what is remembered of single tenants.
@@ -31,12 +35,24 @@ const (
 	// with a zero At, that it vanishes. They are there only while the sync that
 	// was accepted is carried out.
 	MarkAllowed MarkKind = "allowed"
+	// MarkUnread: below the tenant the source has a row of which nothing could be
+	// taken over, and which may be of a tenant that is not kept; neither the tenant
+	// nor one above it is purged meanwhile. By is the id in that row, the smallest
+	// of several, "" when none has one; At is when that was first so.
+	MarkUnread MarkKind = "unread"
+	// MarkTooLate: the source says that the tenant is active, which is being purged
+	// or was; At is when that was first so.
+	MarkTooLate MarkKind = "tooLate"
 )
+
+// MarkKinds returns every kind.
+func MarkKinds() []MarkKind { return []MarkKind{MarkVanished, MarkAllowed, MarkUnread, MarkTooLate} }
 
 // SourceMark is a mark of one tenant. The tenant need not be kept any more.
 type SourceMark struct {
 	ID string    `json:"id"`
 	At Timestamp `json:"at,omitzero"`
+	By string    `json:"by,omitempty"` // of MarkUnread alone
 }
 
 // SyncResult is how a sync ended.
@@ -78,13 +94,19 @@ type SyncCounts struct {
 	Sooner    int64 `json:"sooner"`
 	Due       int64 `json:"due"`
 	Unchanged int64 `json:"unchanged"`
-	// Rejected rows are in the dead letters, as far as there is room.
+	// Rejected rows are in the dead letters, as far as there is room. Unplaced
+	// counts those among them which may be of a tenant that is not kept, and do not
+	// say below which other one: nobody waits for them.
 	Rejected int64 `json:"rejected"`
+	Unplaced int64 `json:"unplaced"`
 	// Vanished counts what the last good sync still listed; what vanished before
 	// is in [SourceState.Vanished].
 	Vanished int64 `json:"vanished"`
 	Purging  int64 `json:"purging"` // past the point of return: nothing is changed
 	Purged   int64 `json:"purged"`  // listed, and purged already
+	// TooLate counts those among Purging and Purged that are active in the source:
+	// it cannot be taken back.
+	TooLate int64 `json:"tooLate"`
 }
 
 // DeadLetter is a row of a snapshot from which nothing was taken.
@@ -119,8 +141,9 @@ type SourceState struct {
 	Accepted    *Acceptance `json:"accepted,omitempty"`
 	// DeadLetters are those of the last snapshot that was read to its end.
 	DeadLetters []DeadLetter `json:"deadLetters,omitempty"`
-	// Vanished counts the marks of that kind. The store counts them.
+	// Vanished and Unread count the marks of these kinds. The store counts them.
 	Vanished int64 `json:"vanished"`
+	Unread   int64 `json:"unread"`
 }
 
 // SourceChange is a change of what is on record of the source.
@@ -144,18 +167,43 @@ func (c *SourceChange) Check() error {
 	switch {
 	case n > MaxPage:
 		return Errorf(Invalid, "%d marks; want at most %d in one change", n, MaxPage)
-	case n > 0 && c.Kind != MarkVanished && c.Kind != MarkAllowed:
-		return Errorf(Invalid, "marks of kind %q: want %s or %s", c.Kind, MarkVanished, MarkAllowed)
+	case n == 0:
+		return nil
 	}
-	for _, m := range c.Mark {
-		if err := CheckID("id", m.ID); err != nil {
+	if err := CheckMarkKind(c.Kind); err != nil {
+		return err
+	}
+	for i := range c.Mark {
+		if err := c.Mark[i].check(c.Kind); err != nil {
 			return err
-		}
-		if c.Kind == MarkVanished && m.At.IsZero() {
-			return Errorf(Invalid, "tenant %q vanished: want an instant", m.ID).At("at")
 		}
 	}
 	return nil
+}
+
+// CheckMarkKind returns an [Invalid] error for an unknown kind of marks.
+func CheckMarkKind(kind MarkKind) error {
+	if slices.Contains(MarkKinds(), kind) {
+		return nil
+	}
+	return Errorf(Invalid, "marks of kind %q: want one of %v", kind, MarkKinds())
+}
+
+// check returns an [Invalid] error for a mark that cannot be kept.
+func (m *SourceMark) check(kind MarkKind) error {
+	if err := CheckID("id", m.ID); err != nil {
+		return err
+	}
+	if kind != MarkAllowed && m.At.IsZero() {
+		return Errorf(Invalid, "mark of tenant %q, %s: want an instant", m.ID, kind).At("at")
+	}
+	if m.By == "" {
+		return nil
+	}
+	if kind != MarkUnread {
+		return Errorf(Invalid, "mark of tenant %q, %s: want no tenant that it is for", m.ID, kind).At("by")
+	}
+	return CheckID("by", m.By)
 }
 
 // AcceptSync accepts the refused sync whose digest is, or begins with, the given

@@ -88,7 +88,7 @@ func blockText(id string, b store.Block) string {
 	case store.BlockMoved:
 		why = "has another parent in the source"
 	case store.BlockSource:
-		why = "waits for an answer of the source"
+		why = "has no answer of the source that can be understood"
 	default:
 		why = "is blocked: " + string(b.Reason)
 	}

@@ -16,7 +16,8 @@ func newSourceCommand(a *app) *cobra.Command {
 		Long: `The source (source in the configuration) says which tenants exist and which are
 disabled. A sync takes over what has changed. One that would change too much, such
 as an empty answer, is refused as a whole; somebody may accept exactly that one.
-What vanishes from the source is never purged for that.`,
+What vanishes from the source is never purged for that, and no tenant is purged
+while the source has a row below it from which nothing can be taken over.`,
 	})
 	cmd.AddCommand(newSourceStatus(a), newSourceSync(a), newSourceAccept(a))
 	return cmd
@@ -60,6 +61,9 @@ func sourceTable(t *table, st store.SourceState) {
 		t.field("accepted", fmt.Sprintf("%s by %s at %s", digestText(st.Accepted.Digest), st.Accepted.By, timeText(st.Accepted.At.Time)))
 	}
 	t.field("vanished", number(st.Vanished))
+	if st.Unread > 0 {
+		t.field("wait for rejected rows", number(st.Unread))
+	}
 	for _, l := range st.DeadLetters {
 		t.field("dead letter", fmt.Sprintf("row %d: %s: %s", l.Row, l.ID, l.Reason))
 	}
@@ -78,6 +82,7 @@ func syncText(s store.Sync) string {
 	}{
 		{c.New, "new"}, {c.Changed, "changed"}, {c.Reactivated, "reactivated"}, {c.Disabled, "disabled"}, {c.Sooner, "sooner"},
 		{c.Later, "later"}, {c.Due, "of them due"}, {c.Vanished, "vanished"}, {c.Rejected, "rejected"},
+		{c.Unplaced, "of them with no readable parent"}, {c.TooLate, "active, and too late for them"},
 	} {
 		if v.n > 0 {
 			text += fmt.Sprintf(", %s %s", number(v.n), v.what)

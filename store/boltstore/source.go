@@ -13,11 +13,14 @@ import (
 )
 
 // The keys of bucket source: the state, and for each mark a byte for its kind
-// and the id. The value of a mark is its instant in milliseconds, 8 bytes.
+// and the id. The value of a mark is its instant in milliseconds, 8 bytes, and the
+// tenant that it is for.
 const (
 	keySourceState    = 's'
 	keySourceVanished = 'v'
 	keySourceAllowed  = 'a'
+	keySourceUnread   = 'u'
+	keySourceTooLate  = 'l'
 )
 
 // markPrefix returns the byte with which the keys of a kind begin; false for an
@@ -28,6 +31,10 @@ func markPrefix(kind store.MarkKind) (byte, bool) {
 		return keySourceVanished, true
 	case store.MarkAllowed:
 		return keySourceAllowed, true
+	case store.MarkUnread:
+		return keySourceUnread, true
+	case store.MarkTooLate:
+		return keySourceTooLate, true
 	}
 	return 0, false
 }
@@ -75,7 +82,7 @@ func (s *Store) ChangeSource(ctx context.Context, c store.SourceChange, o store.
 				return err
 			}
 		}
-		now.Vanished = old.Vanished
+		now.Vanished, now.Unread = old.Vanished, old.Unread
 		if len(now.DeadLetters) > store.MaxDeadLetters {
 			now.DeadLetters = now.DeadLetters[:store.MaxDeadLetters]
 		}
@@ -119,12 +126,15 @@ func (w *wtx) mark(c *store.SourceChange, st *store.SourceState) (changed bool, 
 	}
 	count := func(n int64) {
 		changed = true
-		if c.Kind == store.MarkVanished {
+		switch c.Kind {
+		case store.MarkVanished:
 			st.Vanished += n
+		case store.MarkUnread:
+			st.Unread += n
 		}
 	}
 	for _, m := range c.Mark {
-		k, v := append([]byte{prefix}, m.ID...), seqKey(millis(m.At.Time))
+		k, v := append([]byte{prefix}, m.ID...), append(seqKey(millis(m.At.Time)), m.By...)
 		old := w.tx.Bucket(bucketSource).Get(k)
 		switch {
 		case bytes.Equal(old, v):
@@ -153,10 +163,10 @@ func (w *wtx) mark(c *store.SourceChange, st *store.SourceState) (changed bool, 
 
 // SourceMarks implements [store.SourceKeeper].
 func (s *Store) SourceMarks(ctx context.Context, kind store.MarkKind, after string, limit int) ([]store.SourceMark, error) {
-	prefix, known := markPrefix(kind)
-	if !known {
-		return nil, store.Errorf(store.Invalid, "marks of kind %q: want %s or %s", kind, store.MarkVanished, store.MarkAllowed)
+	if err := store.CheckMarkKind(kind); err != nil {
+		return nil, err
 	}
+	prefix, _ := markPrefix(kind)
 	if limit <= 0 || limit > store.MaxPage {
 		limit = store.MaxPage
 	}
@@ -179,13 +189,50 @@ func (s *Store) SourceMarks(ctx context.Context, kind store.MarkKind, after stri
 	return list, err
 }
 
+// SourceMarksOf implements [store.SourceKeeper].
+func (s *Store) SourceMarksOf(ctx context.Context, kind store.MarkKind, ids []string) ([]store.SourceMark, error) {
+	if err := store.CheckMarkKind(kind); err != nil {
+		return nil, err
+	}
+	if len(ids) > store.MaxPage {
+		return nil, store.Errorf(store.Invalid, "marks of %d tenants; want at most %d", len(ids), store.MaxPage)
+	}
+	prefix, _ := markPrefix(kind)
+	list := []store.SourceMark{}
+	err := s.view(ctx, func(tx *bolt.Tx) error {
+		b := tx.Bucket(bucketSource)
+		for _, id := range ids {
+			k := append([]byte{prefix}, id...)
+			v := b.Get(k)
+			if v == nil {
+				continue
+			}
+			m, err := sourceMark(k, v)
+			if err != nil {
+				return err
+			}
+			list = append(list, m)
+		}
+		return nil
+	})
+	return list, err
+}
+
 // sourceMark decodes a mark.
 func sourceMark(k, v []byte) (store.SourceMark, error) {
-	if len(v) != 8 {
+	const instant = 8
+	if len(v) < instant || len(v) > instant && k[0] != keySourceUnread {
 		return store.SourceMark{}, store.Errorf(store.Internal, "the mark %q of the source is damaged", k)
 	}
-	ms, _ := splitIndexKey(append(bytes.Clone(v), '-'))
-	return store.SourceMark{ID: string(k[1:]), At: store.Timestamp{Time: ms.At}}, nil
+	ms, _ := splitIndexKey(append(bytes.Clone(v[:instant]), '-'))
+	m := store.SourceMark{ID: string(k[1:]), At: store.Timestamp{Time: ms.At}, By: string(v[instant:])}
+	if m.By == "" {
+		return m, nil
+	}
+	if err := store.CheckID("by", m.By); err != nil {
+		return store.SourceMark{}, store.Errorf(store.Internal, "the mark %q of the source is damaged: %w", k, err)
+	}
+	return m, nil
 }
 
 // source checks what is on record of the source.
@@ -195,7 +242,7 @@ func (c *checker) source() {
 		c.bad("%w", err)
 		return
 	}
-	var vanished int64
+	var vanished, unread int64
 	cur := c.tx.Bucket(bucketSource).Cursor()
 	for k, v := cur.First(); k != nil && c.ended() == nil; k, v = cur.Next() {
 		switch k[0] {
@@ -203,7 +250,9 @@ func (c *checker) source() {
 			continue
 		case keySourceVanished:
 			vanished++
-		case keySourceAllowed:
+		case keySourceUnread:
+			unread++
+		case keySourceAllowed, keySourceTooLate:
 		default:
 			c.bad("bucket source holds the foreign key %x", k)
 			continue
@@ -214,8 +263,9 @@ func (c *checker) source() {
 			c.bad("a mark of the source: %w", err)
 		}
 	}
-	if vanished != st.Vanished {
-		c.bad("the source says that %d tenants vanished, %d are marked", st.Vanished, vanished)
+	if vanished != st.Vanished || unread != st.Unread {
+		c.bad("the source says that %d tenants vanished, and %d wait for rows below them; %d and %d are marked",
+			st.Vanished, st.Unread, vanished, unread)
 	}
 	if len(st.DeadLetters) > store.MaxDeadLetters {
 		c.bad("%d dead letters are kept; want at most %d", len(st.DeadLetters), store.MaxDeadLetters)

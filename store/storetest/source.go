@@ -12,12 +12,14 @@ func sourceCases() []testCase {
 	return []testCase{
 		{"BeginsWithNothing", func(e *env) {
 			e.equal(store.SourceState{}, e.sourceState(), "the state of a new store")
-			e.wantMarks(store.MarkVanished)
-			e.wantMarks(store.MarkAllowed)
+			for _, kind := range store.MarkKinds() {
+				e.wantMarks(kind)
+			}
 		}},
 		{"IsKeptAsItIs", sourceKept},
 		{"ChangesWithItsAuditEntryOrNotAtAll_G8", sourceAudited},
 		{"MarksAreKeptInOrderAndCounted", sourceMarks},
+		{"MarksSayForWhomAndAreFoundById", sourceMarksOf},
 		{"MarksThatCannotBeKeptAreRefused", sourceRefused},
 		{"NoMoreDeadLettersAreKeptThanMayBe", sourceDeadLetters},
 		{"OfManyRefusedSyncsOnlyTheLastIsAccepted", sourceAccepted},
@@ -41,7 +43,7 @@ func sourceKept(e *env) {
 	sync := store.Sync{
 		StartedAt: at, FinishedAt: store.Timestamp{Time: t0.Add(time.Second)}, Result: store.SyncGood, Digest: "abc",
 		Counts: store.SyncCounts{Rows: 15, Kept: 14, New: 1, Changed: 2, Reactivated: 3, Later: 4, Disabled: 5, Sooner: 6, Due: 7,
-			Unchanged: 8, Rejected: 9, Vanished: 10, Purging: 11, Purged: 12},
+			Unchanged: 8, Rejected: 9, Vanished: 10, Purging: 11, Purged: 12, Unplaced: 13, TooLate: 14},
 	}
 	refused, failed := sync, sync
 	refused.Result, refused.Why, failed.Result, failed.Why = store.SyncRefused, "too much", store.SyncFailed, "no answer"
@@ -52,7 +54,7 @@ func sourceKept(e *env) {
 	}
 	got := e.changeSource(store.SourceChange{Apply: func(s *store.SourceState, _ store.Origin) (map[string]string, error) {
 		*s = want
-		s.Vanished = 99 // the store counts
+		s.Vanished, s.Unread = 99, 99 // the store counts
 		return nil, nil
 	}})
 	e.equal(want, got, "the state")
@@ -102,7 +104,10 @@ func sourceMarks(e *env) {
 	mark(store.MarkAllowed, time.Time{}, "b", "z")
 	mark(store.MarkAllowed, due10, "c")
 	mark(store.MarkVanished, t0.Add(time.Hour), "b") // replaced, not counted twice
+	mark(store.MarkTooLate, t0, "d", "a")
 	for range 2 {
+		e.wantMarks(store.MarkTooLate, "a", "d")
+		e.wantMarks(store.MarkUnread)
 		e.wantMarks(store.MarkVanished, "a", "ab", "b")
 		e.wantMarks(store.MarkAllowed, "b", "c", "z")
 		if n := e.sourceState().Vanished; n != 3 {
@@ -124,6 +129,30 @@ func sourceMarks(e *env) {
 	}
 }
 
+func sourceMarksOf(e *env) {
+	at := store.Timestamp{Time: t0}
+	bare, child := store.SourceMark{ID: "b", At: at}, store.SourceMark{ID: "a", At: at, By: "a.1"}
+	e.changeSource(store.SourceChange{Kind: store.MarkUnread, Mark: []store.SourceMark{child, bare}})
+	e.changeSource(store.SourceChange{Kind: store.MarkVanished, Mark: []store.SourceMark{{ID: "c", At: at}}})
+	want := func(n int64, list ...store.SourceMark) {
+		e.t.Helper()
+		got, err := e.sources().SourceMarksOf(e.ctx(), store.MarkUnread, []string{"b", "nobody", "c", "", "a"})
+		e.must(err, "SourceMarksOf")
+		e.equal(list, got, "the marks of some")
+		if st := e.sourceState(); st.Unread != n || st.Vanished != 1 {
+			e.t.Errorf("%d are unread, %d vanished; want %d and 1", st.Unread, st.Vanished, n)
+		}
+	}
+	for range 2 {
+		want(2, bare, child)
+		e.reopen()
+	}
+	child.By = "a.2"
+	e.changeSource(store.SourceChange{Kind: store.MarkUnread, Mark: []store.SourceMark{child}, Unmark: []string{"b", "c"}})
+	want(1, child)
+	e.wantMarks(store.MarkUnread, "a")
+}
+
 func sourceRefused(e *env) {
 	many := make([]string, store.MaxPage+1)
 	for i := range many {
@@ -132,11 +161,14 @@ func sourceRefused(e *env) {
 	good := store.SourceMark{ID: "a", At: store.Timestamp{Time: t0}}
 	e.changesNothing("a refused change", func() {
 		for what, c := range map[string]store.SourceChange{
-			"too many marks":        {Kind: store.MarkVanished, Mark: []store.SourceMark{good}, Unmark: many[1:]},
-			"an unknown kind":       {Kind: "lost", Mark: []store.SourceMark{good}},
-			"no kind":               {Unmark: []string{"a"}},
-			"an id that is none":    {Kind: store.MarkAllowed, Mark: []store.SourceMark{good, {ID: "a/b"}}},
-			"vanished, and no time": {Kind: store.MarkVanished, Mark: []store.SourceMark{good, {ID: "b"}}},
+			"too many marks":         {Kind: store.MarkVanished, Mark: []store.SourceMark{good}, Unmark: many[1:]},
+			"an unknown kind":        {Kind: "lost", Mark: []store.SourceMark{good}},
+			"no kind":                {Unmark: []string{"a"}},
+			"an id that is none":     {Kind: store.MarkAllowed, Mark: []store.SourceMark{good, {ID: "a/b"}}},
+			"for an id that is none": {Kind: store.MarkUnread, Mark: []store.SourceMark{{ID: "a", At: good.At, By: "b/c"}}},
+			"vanished, for somebody": {Kind: store.MarkVanished, Mark: []store.SourceMark{{ID: "a", At: good.At, By: "b"}}},
+			"unread, and no time":    {Kind: store.MarkUnread, Mark: []store.SourceMark{{ID: "a", By: "b"}}},
+			"vanished, and no time":  {Kind: store.MarkVanished, Mark: []store.SourceMark{good, {ID: "b"}}},
 		} {
 			_, err := e.sources().ChangeSource(e.ctx(), c, by(t0))
 			e.wantCode(err, store.Invalid, what)
@@ -144,6 +176,10 @@ func sourceRefused(e *env) {
 	})
 	_, err := e.sources().SourceMarks(e.ctx(), "lost", "", 1)
 	e.wantCode(err, store.Invalid, "SourceMarks of an unknown kind")
+	_, err = e.sources().SourceMarksOf(e.ctx(), "lost", []string{"a"})
+	e.wantCode(err, store.Invalid, "SourceMarksOf an unknown kind")
+	_, err = e.sources().SourceMarksOf(e.ctx(), store.MarkVanished, many)
+	e.wantCode(err, store.Invalid, "SourceMarksOf too many")
 }
 
 func sourceDeadLetters(e *env) {

@@ -1,0 +1,164 @@
+package purge
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"slices"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+// A row of which nothing can be taken over may be of a tenant that is not kept.
+// Whoever purges the tenant above it takes the way to it away: what it holds is
+// left for ever. So the tenant above waits, and with it everything further up,
+// until a sync understands the row, or finds it gone.
+
+// unreadParent stands for a parent that cannot be read. It is no id.
+const unreadParent = "?"
+
+// aboveRejected returns the parent of a row that is not understood, or
+// unreadParent. A row that is understood so far, but for its meaning, is believed
+// that it has no parent.
+func aboveRejected(r *SourceRow) string {
+	parent := r.Tenant.ParentID
+	if parent == "" && r.Err == nil || store.CheckID("parentId", parent) == nil {
+		return parent
+	}
+	return unreadParent
+}
+
+// waits notes that a tenant has to wait for the row of another one, whose id may
+// be "".
+func (d *diff) waits(parent, child string) error {
+	if parent == "" || parent == unreadParent {
+		return nil
+	}
+	return d.unread.add(&spooled{t: SourceTenant{ID: parent, ParentID: child}})
+}
+
+// newcomer notes a tenant that is to be created.
+func (d *diff) newcomer(r *spooled) error {
+	if err := d.places.add(&spooled{t: SourceTenant{ID: r.t.ID}}); err != nil || r.t.ParentID == "" {
+		return err
+	}
+	return d.places.add(&spooled{t: SourceTenant{ID: r.t.ParentID, ParentID: r.t.ID}})
+}
+
+// place looks for the parents of the new tenants, and counts those that have none.
+func (d *diff) place(ctx context.Context) error {
+	var above string
+	listed, below, ids := false, int64(0), sha256.New()
+	end := func() error {
+		if listed || below == 0 {
+			return nil
+		}
+		can, err := d.takes(ctx, above)
+		if err != nil || can {
+			return err
+		}
+		d.orphans += below
+		d.noteRejected(above + "\x00" + string(ids.Sum(nil)))
+		return nil
+	}
+	err := d.places.each(func(r *spooled) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if r.t.ID != above {
+			if err := end(); err != nil {
+				return err
+			}
+			above, listed, below = r.t.ID, false, 0
+			ids.Reset()
+		}
+		if r.t.ParentID == "" {
+			listed = true
+			return nil
+		}
+		below++
+		_, _ = ids.Write([]byte(r.t.ParentID + "\x00"))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return end()
+}
+
+// takes reports whether a tenant is kept and may still be changed.
+func (d *diff) takes(ctx context.Context, id string) (bool, error) {
+	t, err := d.s.store.Tenant(ctx, id)
+	switch store.CodeOf(err) {
+	case "":
+		return !t.Status.Irrevocable(), nil
+	case store.NotFound, store.Gone:
+		return false, nil
+	}
+	return false, err
+}
+
+// markUnread marks the tenants that have to wait. A refused sync leaves new ones
+// out too, and takes no mark away.
+func (d *diff) markUnread(ctx context.Context, refused bool) error {
+	if refused {
+		if err := d.places.each(func(r *spooled) error {
+			if r.t.ParentID == "" {
+				return nil
+			}
+			return d.waits(r.t.ID, r.t.ParentID)
+		}); err != nil {
+			return err
+		}
+	}
+	m := d.marker(ctx, store.MarkUnread, !refused)
+	var next store.SourceMark
+	end := func() error {
+		if next.ID == "" {
+			return nil
+		}
+		can, err := d.takes(ctx, next.ID)
+		if err != nil || !can {
+			return err
+		}
+		return m.want(ctx, next)
+	}
+	if err := d.unread.each(func(r *spooled) error {
+		if r.t.ID != next.ID {
+			if err := end(); err != nil {
+				return err
+			}
+			next = store.SourceMark{ID: r.t.ID}
+		}
+		if id := r.t.ParentID; id != "" && (next.By == "" || id < next.By) {
+			next.By = id
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	if err := end(); err != nil {
+		return err
+	}
+	return m.end(ctx)
+}
+
+// unread returns why a claim of the first tenant of a family has to wait for rows
+// of the source that the last sync did not understand; nil when it has not.
+func (e *Engine) unread(ctx context.Context, family []kin) (*store.Block, error) {
+	var worst *store.Block
+	for step := range slices.Chunk(family, store.MaxPage) {
+		ids := make([]string, len(step))
+		for i, k := range step {
+			ids[i] = k.id
+		}
+		marks, err := e.keeper.SourceMarksOf(ctx, store.MarkUnread, ids)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range marks {
+			worst = store.Worse(family[0].id, worst, &store.Block{Reason: store.BlockSource, By: cmp.Or(m.By, m.ID)})
+		}
+	}
+	return worst, nil
+}
