@@ -34,11 +34,9 @@ func (w *cascade) opens(ctx context.Context, t *target) (bool, error) {
 			}
 		}
 	}
-	keeps, err := ask(ctx, w, t, t.books.KeepsAccount)
-	switch {
-	case errors.Is(err, errStopped):
-		return false, err
-	case err != nil:
+	// It takes no turn of a policy: the system is not asked as a rule.
+	keeps, err := attempt(context.WithoutCancel(ctx), caller{name: t.name, log: w.e.log}, opCount, w.s.CallTimeout, t.books.KeepsAccount)
+	if err != nil {
 		return false, &failure{target: t.name, err: err}
 	}
 	w.mu.Lock()

@@ -22,6 +22,8 @@ var errLeftBehind = errors.New("left behind")
 type caller struct {
 	name string
 	log  *zap.Logger
+	// within bounds the time of the call; nil is [context.WithTimeout].
+	within func(context.Context, time.Duration) (context.Context, context.CancelFunc)
 }
 
 // attempt makes one call of a target, no longer than timeout. It never brings
@@ -32,7 +34,11 @@ func attempt[T any](ctx context.Context, c caller, op string, timeout time.Durat
 		v   T
 		err error
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	within := c.within
+	if within == nil {
+		within = context.WithTimeout
+	}
+	ctx, cancel := within(ctx, timeout)
 	defer cancel()
 	answers := make(chan answer, 1)
 	go func() {

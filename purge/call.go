@@ -34,7 +34,7 @@ func call[T any](ctx context.Context, e *Engine, t *target, op string, timeout t
 		return v, err
 	}
 	began := time.Now()
-	v, err := attempt(ctx, caller{t.name, e.log}, op, timeout, fn)
+	v, err := attempt(ctx, caller{name: t.name, log: e.log}, op, timeout, fn)
 	e.metrics.TargetRequest(t.name, op, time.Since(began))
 	e.metrics.TargetUp(t.name, answered(err))
 	return v, err

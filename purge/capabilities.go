@@ -16,8 +16,8 @@ type Checker interface {
 	Check(ctx context.Context) error
 }
 
-// Doctor is a target that can look for what would make a purge slow, wrong or
-// impossible.
+// Doctor is a target, or a source, that can look for what would make a purge, or a
+// sync, slow, wrong or impossible.
 type Doctor interface {
 	// Diagnose returns what it found, the worst first, and changes nothing. The
 	// error says that it could not look; what it found until then is returned

@@ -91,7 +91,8 @@ func (g *GuardedTarget) Policy() Policy { return *g.policy.Load() }
 
 // SetPolicy replaces the policy, also for those who wait. Calls under way and
 // backoffs keep the one they began with, and an open breaker the time it was
-// given. Errors: those of [Policy.Validate], and then nothing is changed.
+// given; the requests of a call that began under a rate heed the new one, and the
+// new window. Errors: those of [Policy.Validate], and then nothing is changed.
 func (g *GuardedTarget) SetPolicy(p Policy) error {
 	if err := p.Validate(""); err != nil {
 		return err
@@ -178,10 +179,12 @@ func (g *GuardedTarget) purge(ctx context.Context, tenant string, r Request, fn 
 
 // observed makes one call and tells the observer.
 func observed[T any](ctx context.Context, g *GuardedTarget, p *Policy, op string, fn func(context.Context) (T, error)) (T, error) {
-	began := time.Now()
-	v, err := attempt(ctx, caller{g.name, g.log}, op, p.Timeout, fn)
-	g.obs.TargetRequest(g.name, op, time.Since(began))
-	g.obs.TargetUp(g.name, answered(err))
+	began, pace := time.Now(), g.paced(p, op)
+	v, err := attempt(ctx, caller{g.name, g.log, pace.within}, op, p.Timeout, fn)
+	g.obs.TargetRequest(g.name, op, time.Since(began)-pace.waited())
+	if !cutShort(err) {
+		g.obs.TargetUp(g.name, answered(err))
+	}
 	return v, err
 }
 
@@ -190,10 +193,10 @@ func (g *GuardedTarget) step(ctx context.Context, op, tenant string, try func(co
 	p := g.policy.Load()
 	waits := p.backoff()
 	var failed error
+	var put *PostponedError
 	for n := 0; ; n++ {
 		probe, err := g.admit(ctx, op)
 		if err != nil {
-			var put *PostponedError
 			switch {
 			case !errors.As(err, &put):
 				return err
@@ -207,9 +210,17 @@ func (g *GuardedTarget) step(ctx context.Context, op, tenant string, try func(co
 			g.obs.TargetRetried(g.name)
 		}
 		err = try(ctx, g.policy.Load())
-		g.learn(tenant, probe, err)
+		cut := cutShort(err)
+		if cut {
+			g.learn(tenant, probe, nil) // what was asked until then was answered
+		} else {
+			g.learn(tenant, probe, err)
+		}
 		g.slots.release()
-		if err == nil || n >= p.Retries || !curable(err) || ctx.Err() != nil {
+		if errors.As(err, &put) {
+			g.obs.TargetPostponed(g.name, string(put.Reason))
+		}
+		if err == nil || cut || n >= p.Retries || !curable(err) || ctx.Err() != nil {
 			return err
 		}
 		failed = err

@@ -11,10 +11,12 @@ import (
 // Policy is how a target may be called. A zero field is not a default: begin
 // with [DefaultPolicy].
 type Policy struct {
-	// Concurrency is how many calls may be under way, 1 to 1,024.
+	// Concurrency is how many calls may be under way, 1 to 1,024. A target may make
+	// several requests at a time in one.
 	Concurrency int
-	// Rate bounds the calls that begin in a second, retries included; 0 is no
-	// bound. Burst is how many may begin at once after a rest, 1 to 10,000.
+	// Rate bounds the requests that are made in a second, retries included; 0 is no
+	// bound. Those of a target that does not [Pace] them are its calls. Burst is how
+	// many may be made at once after a rest, 1 to 10,000.
 	Rate  float64
 	Burst int
 	// Timeout bounds one call, its waits not counted, 100 ms to 1 h.
@@ -56,7 +58,7 @@ func (p Policy) Validate(at string) error {
 		}
 	}
 	check(p.Concurrency >= 1 && p.Concurrency <= 1024, "concurrency", p.Concurrency, "1 to 1024")
-	check(p.Rate == 0 || p.Rate >= 0.001 && p.Rate <= 1e6 && !math.IsNaN(p.Rate), "rate", p.Rate, "0 (no limit) or 0.001 to 1000000 (calls a second)")
+	check(p.Rate == 0 || p.Rate >= 0.001 && p.Rate <= 1e6 && !math.IsNaN(p.Rate), "rate", p.Rate, "0 (no limit) or 0.001 to 1000000 (requests a second)")
 	check(p.Burst >= 1 && p.Burst <= 10_000, "burst", p.Burst, "1 to 10000")
 	check(p.Timeout >= 100*time.Millisecond && p.Timeout <= time.Hour, "timeout", p.Timeout, "100ms to 1h")
 	check(p.Retries >= 0 && p.Retries <= 100, "retries", p.Retries, "0 to 100")

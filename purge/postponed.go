@@ -60,3 +60,10 @@ func isPostponed(err error) bool {
 	var put *PostponedError
 	return errors.As(err, &put)
 }
+
+// cutShort reports whether a call ended because it was told to by [Pace], and not
+// because of anything that the system did.
+func cutShort(err error) bool {
+	var unsent *notSent
+	return errors.As(err, &unsent) || isPostponed(err)
+}

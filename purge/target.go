@@ -15,6 +15,8 @@ import (
 // byte by byte. Absence is never consent: a target returns an error, not zero,
 // when it did not get an answer that it understands.
 //
+// A call that makes several requests waits in [Pace] before each.
+//
 // A call heeds its context. One that does not return soon after its context has
 // ended is left behind as lost, and a later attempt may then run beside it.
 //

@@ -14,7 +14,9 @@ import (
 	"time"
 
 	"golang.org/x/net/http/httpguts"
+	"golang.org/x/oauth2"
 
+	"github.com/tenantpurge/purger/purge"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -106,7 +108,8 @@ func (c *Client) Close() error {
 
 // Do makes one call and reads its answer. The error is an *[Error]; any status
 // but a redirect, 429 and 503 comes back as an answer. It is tried once, and
-// once more with a new token when a token that was kept is refused.
+// once more with a new token when a token that was kept is refused. Each request
+// waits in [purge.Pace] before it is sent.
 func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 	if r.Method == "" {
 		r.Method = http.MethodGet
@@ -116,35 +119,66 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 		return nil, err
 	}
 	if !httpguts.ValidHeaderFieldName(r.Method) { // a method is a token as well
-		return nil, newError(store.Invalid, "%q %s: not a method", r.Method, shown(u))
+		return nil, newError(store.Invalid, "%q %s: not a method", r.Method, r.shown(u))
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
-	defer cancel()
 	req := &http.Request{Method: r.Method, URL: u, Host: u.Host, Header: http.Header{}}
 	c.fill(req, r)
 	if c.tokens == nil || req.Header.Get("Authorization") != "" {
+		if err := pace(ctx, r, req.URL); err != nil {
+			return nil, err
+		}
 		return c.exchange(ctx, req, r)
 	}
-	token, fresh, err := c.tokens.get(ctx, nil)
+	token, fresh, err := c.authorize(ctx, req, r, nil)
 	if err != nil {
 		return nil, err
 	}
-	token.SetAuthHeader(req)
 	a, err := c.exchange(ctx, req, r)
 	if err != nil || a.Status != http.StatusUnauthorized || fresh {
 		return a, err
 	}
 	// Refused is not carried out: it may have been revoked before its time.
-	if token, _, err = c.tokens.get(ctx, token); err != nil {
+	if _, _, err = c.authorize(ctx, req, r, token); err != nil {
 		return nil, err
 	}
-	token.SetAuthHeader(req)
 	return c.exchange(ctx, req, r)
 }
 
-// Allowed returns why a URL may not be called; nil when it may.
-func (c *Client) Allowed(rawURL string) error {
-	_, err := c.resolve(Request{Method: http.MethodGet, URL: rawURL})
+// authorize gives a request a token other than refused, and waits until it may be
+// sent. It waits with no token in hand, so that nobody else waits for that too:
+// a request for a token takes the place, and the next one is waited for.
+func (c *Client) authorize(ctx context.Context, req *http.Request, r Request, refused *oauth2.Token) (token *oauth2.Token, fresh bool, err error) {
+	if err := pace(ctx, r, req.URL); err != nil {
+		return nil, false, err
+	}
+	asking, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	token, fresh, err = c.tokens.get(asking, refused)
+	cancel()
+	if err != nil {
+		return nil, false, err
+	}
+	if fresh {
+		if err := pace(ctx, r, req.URL); err != nil {
+			return nil, false, err
+		}
+	}
+	token.SetAuthHeader(req)
+	return token, fresh, nil
+}
+
+// pace waits until a request may be sent.
+func pace(ctx context.Context, r Request, u *url.URL) error {
+	if err := purge.Pace(ctx); err != nil {
+		return newError(store.Unavailable, "%s %s: not sent: %w", r.Method, r.shown(u), err)
+	}
+	return nil
+}
+
+// Allowed returns why a request, of which the URL counts, may not be made; nil when
+// it may.
+func (c *Client) Allowed(r Request) error {
+	r.Method = http.MethodGet
+	_, err := c.resolve(r)
 	return err
 }
 
@@ -159,7 +193,7 @@ func (c *Client) resolve(r Request) (*url.URL, error) {
 		return nil, newError(store.Invalid, "%s: not a URL that can be called", r.Method)
 	}
 	if !c.allowed[originOf(u)] || u.User != nil || u.Opaque != "" {
-		return nil, newError(store.Forbidden, "%s %s: %q is not among the hosts that are configured", r.Method, shown(u), u.Host)
+		return nil, newError(store.Forbidden, "%s %s: %q is not among the hosts that are configured", r.Method, r.shown(u), u.Host)
 	}
 	u.Fragment, u.RawFragment = "", ""
 	return u, nil
@@ -193,6 +227,8 @@ func (c *Client) fill(req *http.Request, r Request) {
 
 // exchange sends a request and reads the answer.
 func (c *Client) exchange(ctx context.Context, req *http.Request, r Request) (*Response, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
 	if req.GetBody != nil {
 		req.Body, _ = req.GetBody()
 	}
@@ -205,7 +241,7 @@ func (c *Client) exchange(ctx context.Context, req *http.Request, r Request) (*R
 		c.observed(Observation{r.Method, 0, time.Since(began)})
 		cause := bare(err)
 		if !connected.Load() {
-			return nil, newError(store.Unavailable, "%s %s: not sent: %v", r.Method, shown(req.URL), cause)
+			return nil, newError(store.Unavailable, "%s %s: not sent: %v", r.Method, r.shown(req.URL), cause)
 		}
 		return nil, lost(r, req.URL, cause)
 	}
@@ -217,7 +253,7 @@ func (c *Client) exchange(ctx context.Context, req *http.Request, r Request) (*R
 	c.observed(Observation{r.Method, a.Status, time.Since(began)})
 	switch {
 	case a.Status >= 300 && a.Status < 400:
-		e := newError(store.Unavailable, "%s %s: status %d: redirects are not followed; configure the address that they lead to", r.Method, shown(req.URL), a.Status)
+		e := newError(store.Unavailable, "%s %s: status %d: redirects are not followed; configure the address that they lead to", r.Method, r.shown(req.URL), a.Status)
 		e.Status = a.Status
 		return nil, e
 	case a.Status == http.StatusTooManyRequests || a.Status == http.StatusServiceUnavailable:

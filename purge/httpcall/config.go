@@ -41,8 +41,8 @@ type Config struct {
 	// Cert and Key are the client's certificate and key for mTLS, as PEM; both
 	// or neither.
 	Cert, Key string
-	// Timeout bounds one call, its answer and a token that it needs included; 0
-	// is DefaultTimeout.
+	// Timeout bounds one request with its answer, or one for a token that it needs;
+	// 0 is DefaultTimeout.
 	Timeout time.Duration
 	// MaxBody is the largest body of an answer, in bytes, after decompression; a
 	// larger one is an error. 0 is DefaultMaxBody.
@@ -60,12 +60,12 @@ type Config struct {
 // its own is sent as it is.
 type Auth struct {
 	// Bearer is a token that does not change.
-	Bearer string `yaml:"bearer"`
+	Bearer string `yaml:"bearer" config:"secret"`
 	// Scheme is the word before the token; "" is "Bearer". Okta wants "SSWS".
 	Scheme string `yaml:"scheme"`
 	// Username and Password are for HTTP basic authentication.
-	Username string `yaml:"username"`
-	Password string `yaml:"password"`
+	Username string `yaml:"username" config:"secret"`
+	Password string `yaml:"password" config:"secret"`
 	// OAuth, with a TokenURL, gets tokens by client credentials (RFC 6749, 4.4).
 	OAuth OAuth `yaml:"oauth"`
 }
@@ -75,11 +75,11 @@ type OAuth struct {
 	// TokenURL is where tokens come from. Only tokens are asked for there,
 	// unless its host is configured as well.
 	TokenURL     string   `yaml:"tokenUrl"`
-	ClientID     string   `yaml:"clientId"`
-	ClientSecret string   `yaml:"clientSecret"`
+	ClientID     string   `yaml:"clientId" config:"secret"`
+	ClientSecret string   `yaml:"clientSecret" config:"secret"`
 	Scopes       []string `yaml:"scopes"`
 	// Params are sent beside the standard ones; Auth0 wants "audience".
-	Params map[string]string `yaml:"params"`
+	Params map[string]string `yaml:"params" config:"secret"`
 	// InBody sends the client's id and secret in the body instead of in a
 	// header.
 	InBody bool `yaml:"inBody"`

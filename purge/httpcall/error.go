@@ -60,9 +60,9 @@ func newError(code store.Code, format string, args ...any) *Error {
 // understood. A safe one did nothing all the same.
 func lost(r Request, u *url.URL, cause error) *Error {
 	if r.safe() {
-		return newError(store.Unavailable, "%s %s: %v", r.Method, shown(u), cause)
+		return newError(store.Unavailable, "%s %s: %v", r.Method, r.shown(u), cause)
 	}
-	return newError(store.Internal, "%s %s: the answer is lost: %w", r.Method, shown(u), cause)
+	return newError(store.Internal, "%s %s: the answer is lost: %w", r.Method, r.shown(u), cause)
 }
 
 // StatusError returns what a status that is not a success means for a request,
@@ -94,7 +94,7 @@ func StatusError(r Request, a *Response) *Error {
 			}
 		}
 	}
-	e := newError(code, "%s %s: status %d", r.Method, shown(a.URL), a.Status)
+	e := newError(code, "%s %s: status %d", r.Method, r.shown(a.URL), a.Status)
 	e.Status, e.Wait = a.Status, wait
 	return e
 }

@@ -10,12 +10,23 @@ type Request struct {
 	// Method; "" is GET.
 	Method string
 	// URL is absolute, or a path with a query that goes behind the base URL.
-	URL    string
+	URL string
+	// Shown is what errors show in place of URL, which has a secret in its path; ""
+	// is URL without its query.
+	Shown  string
 	Header http.Header
 	Body   []byte
 	// Safe says that the request changes nothing: a search by POST. GET and HEAD
 	// are safe in any case.
 	Safe bool
+}
+
+// shown returns what was called as an error may show it.
+func (r Request) shown(u *url.URL) string {
+	if r.Shown != "" {
+		return r.Shown
+	}
+	return shown(u)
 }
 
 func (r Request) safe() bool {
