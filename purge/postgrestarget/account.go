@@ -8,11 +8,15 @@ import (
 	"github.com/tenantpurge/purger/store"
 )
 
-// KeepsAccount implements [purge.Accountant]: with a ledger it does.
+// KeepsAccount implements [purge.Accountant]: with a ledger it does. A table of
+// the ledger's name that is none is an error.
 func (t *Target) KeepsAccount(ctx context.Context) (bool, error) {
 	s, err := t.schema(ctx)
 	if err != nil {
 		return false, err
+	}
+	if s.impostor {
+		return false, s.noLedger
 	}
 	return s.ledger != "", nil
 }
@@ -21,11 +25,14 @@ func (t *Target) KeepsAccount(ctx context.Context) (bool, error) {
 func (t *Target) Account(ctx context.Context, purgeID string) (store.Counts, error) {
 	var sum store.Counts
 	s, err := t.schema(ctx)
+	if err == nil && s.ledger == "" {
+		s, err = t.schemaAnew(ctx) // it may be back
+	}
 	if err != nil {
 		return sum, err
 	}
 	if s.ledger == "" {
-		return sum, store.Errorf(store.Precondition, "there is no ledger")
+		return sum, s.noLedger
 	}
 	conn, err := t.acquire(ctx)
 	if err != nil {

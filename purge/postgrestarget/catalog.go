@@ -15,16 +15,21 @@ const catalogAge = time.Minute
 
 // catalog remembers what the tables are like.
 type catalog struct {
+	turn chan struct{} // holds one: who looks at them
+
 	mu     sync.Mutex
 	known  *schema
 	loaded time.Time
+	age    int // how often it was told to forget
 }
 
 // schema is what the database has of what is configured.
 type schema struct {
 	sources       map[store.Kind]*source
 	subscriptions counter // zero without a statement
-	ledger        string  // quoted; "" when there is none
+	ledger        string  // quoted; "" when there is none that can be used
+	noLedger      error   // then: why not
+	impostor      bool    // then: the table of its name is no ledger
 }
 
 // source is where the resources of one kind are. Either table or own is set, or
@@ -65,27 +70,62 @@ func (c *catalog) forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.known = nil
+	c.age++
+}
+
+// get returns what is known, nil when that is nothing or too old, and the age.
+func (c *catalog) get() (*schema, int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.known != nil && time.Since(c.loaded) < catalogAge {
+		return c.known, c.age
+	}
+	return nil, c.age
+}
+
+// set notes what was seen, unless it was to be forgotten meanwhile.
+func (c *catalog) set(s *schema, age int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.age == age {
+		c.known, c.loaded = s, time.Now()
+	}
 }
 
 // schema returns what the tables are like, as of a minute ago at most. An error
 // is about the connection; what is wrong with one kind is in its source.
 func (t *Target) schema(ctx context.Context) (*schema, error) {
 	c := &t.catalog
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.known != nil && time.Since(c.loaded) < catalogAge {
-		return c.known, nil
+	if s, _ := c.get(); s != nil {
+		return s, nil
+	}
+	select {
+	case c.turn <- struct{}{}:
+		defer func() { <-c.turn }()
+	case <-ctx.Done():
+		return nil, refused("look at the tables", ctx.Err())
+	}
+	s, age := c.get()
+	if s != nil {
+		return s, nil
 	}
 	s, err := t.load(ctx)
 	if err != nil {
 		return nil, err
 	}
 	// What is wrong may be mended at any time.
-	if c.known = s; s.subscriptions.err != nil || slices.ContainsFunc(t.kinds, func(k store.Kind) bool { return s.sources[k].err != nil }) {
-		c.known = nil
+	wrong := s.subscriptions.err != nil || s.impostor ||
+		slices.ContainsFunc(t.kinds, func(k store.Kind) bool { return s.sources[k].err != nil })
+	if !wrong {
+		c.set(s, age)
 	}
-	c.loaded = time.Now()
 	return s, nil
+}
+
+// schemaAnew is [Target.schema], as of now.
+func (t *Target) schemaAnew(ctx context.Context) (*schema, error) {
+	t.catalog.forget()
+	return t.schema(ctx)
 }
 
 func (t *Target) load(ctx context.Context) (*schema, error) {
@@ -97,7 +137,7 @@ func (t *Target) load(ctx context.Context) (*schema, error) {
 	ctx, cancel := t.bounded(ctx)
 	defer cancel()
 	s := &schema{sources: map[store.Kind]*source{}}
-	if s.ledger, err = t.findLedger(ctx, conn.Conn()); err != nil {
+	if err := t.findLedger(ctx, conn.Conn(), s); err != nil {
 		return nil, refused("look for the ledger", err)
 	}
 	for _, kind := range t.kinds {

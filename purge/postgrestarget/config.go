@@ -2,7 +2,6 @@ package postgrestarget
 
 import (
 	"errors"
-	"net/url"
 	"regexp"
 	"strings"
 	"time"
@@ -22,7 +21,7 @@ type Config struct {
 	// DSN is a connection string, as a URL or in keywords. It is a secret. Unless
 	// it says otherwise with target_session_attrs, only a primary is accepted: a
 	// standby may count what is long gone.
-	DSN string
+	DSN string `config:"dsn"`
 	// Kinds holds what to do for each kind; at least one, unless there is
 	// Subscriptions.
 	Kinds map[store.Kind]Kind
@@ -218,21 +217,20 @@ func (c Config) poolConfig() (*pgxpool.Config, error) {
 	return p, nil
 }
 
-// dsnProblem returns what is wrong with a DSN without quoting it.
+// dsnProblem returns what is wrong with a DSN. The error of pgx quotes the DSN, with
+// what it takes for the password left out, and may quote values of it: only a text
+// that is known is taken from there.
 func dsnProblem(err error) string {
-	var parse *url.Error
-	if errors.As(err, &parse) {
-		return "it is not a URL"
+	for _, text := range []string{
+		"failed to parse as URL", "failed to parse as keyword/value", "invalid port", "invalid connect_timeout",
+		"failed to configure TLS", "failed to read service", "invalid sslcertmode", "unknown target_session_attrs value",
+		"invalid min_protocol_version", "invalid max_protocol_version", "unknown channel_binding value", "invalid require_auth",
+	} {
+		if strings.Contains(err.Error(), "`: "+text) {
+			return text
+		}
 	}
-	// The text is "cannot parse `<the DSN>`: <what is wrong>".
-	text := err.Error()
-	if i := strings.LastIndex(text, "`: "); i >= 0 {
-		text = text[i+3:]
-	}
-	if text, _, _ = strings.Cut(text, " ("); text == "" {
-		return "it does not parse"
-	}
-	return text
+	return "it does not parse"
 }
 
 // DefaultPolicy returns the policy that suits a target: more calls at a time than

@@ -103,9 +103,7 @@ func (t *Target) countTogether(ctx context.Context, conn *pgxpool.Conn, s *schem
 		return nil // only the settings
 	}
 	err := conn.SendBatch(ctx, b).Close()
-	if schemaChanged(err) {
-		t.catalog.forget()
-	}
+	t.learn(conn, err)
 	return err
 }
 

@@ -13,8 +13,9 @@ import (
 	"github.com/tenantpurge/purger/store"
 )
 
-// Diagnose implements [purge.Doctor]. It reads the catalog alone, and no row of
-// a tenant.
+// Diagnose implements [purge.Doctor]. It reads the catalog, lets PostgreSQL plan the
+// statements of the operator's own, and asks for the subscriptions of nobody: it
+// reads no row of a tenant.
 func (t *Target) Diagnose(ctx context.Context) ([]purge.Finding, error) {
 	t.catalog.forget()
 	s, err := t.schema(ctx)
@@ -36,10 +37,8 @@ func (t *Target) Diagnose(ctx context.Context) ([]purge.Finding, error) {
 			}
 		}
 	}
-	if c := s.subscriptions; c.err != nil {
-		d.add(purge.SeverityError, "subscriptions", "", "%s", c.err)
-	} else if t.CountsSubscriptions() {
-		d.add(purge.SeverityInfo, "subscriptions", "", "PostgreSQL understands the statement; a tenant with any is not purged")
+	if err == nil && t.CountsSubscriptions() {
+		d.subscriptions(ctx)
 	}
 	if err == nil && len(t.kinds) > 0 {
 		err = d.ledger(ctx)
@@ -62,7 +61,11 @@ type diagnosis struct {
 	super bool
 }
 
+// add notes a finding. fix is SQL, which gets its last semicolon here, or "".
 func (d *diagnosis) add(s purge.Severity, subject, fix, format string, args ...any) {
+	if fix = strings.TrimSpace(fix); fix != "" && !strings.HasSuffix(fix, ";") {
+		fix += ";"
+	}
 	d.found = append(d.found, purge.Finding{Severity: s, Subject: subject, Text: fmt.Sprintf(format, args...), Fix: fix})
 }
 
@@ -74,6 +77,7 @@ func (d *diagnosis) kind(ctx context.Context, kind store.Kind) error {
 		d.add(purge.SeverityError, string(kind), "", "%s", src.err)
 		return nil //nolint:nilerr // it is a finding
 	case src.own != nil:
+		d.own(ctx, kind, src.own)
 		limit := "and removes up to a limit at a time"
 		severity := purge.SeverityInfo
 		if !src.own.limited {
@@ -86,6 +90,54 @@ func (d *diagnosis) kind(ctx context.Context, kind store.Kind) error {
 		if err := look(ctx, src.table); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// subscriptions asks how many nobody has: what PostgreSQL understands it may still
+// refuse to run.
+func (d *diagnosis) subscriptions(ctx context.Context) {
+	err := d.schema.subscriptions.err
+	if err == nil {
+		b := &pgx.Batch{}
+		d.target.settings(b, true)
+		typ := d.schema.subscriptions.typ
+		b.Queue(d.target.cfg.Subscriptions, typ.value(typ.nobody())).Query(func(rows pgx.Rows) error {
+			_, err := onlyNumber(rows)
+			return err
+		})
+		err = refused("subscriptions", d.conn.SendBatch(ctx, b).Close())
+	}
+	if err != nil {
+		d.add(purge.SeverityError, "subscriptions", "", "%s", err)
+		return
+	}
+	d.add(purge.SeverityInfo, "subscriptions", "", "the statement answers; a tenant with any is not purged")
+}
+
+// own looks at the rights that statements of the operator's own need.
+func (d *diagnosis) own(ctx context.Context, kind store.Kind, o *own) {
+	remove := []any{o.delType.value(o.delType.nobody())}
+	if o.limited {
+		remove = append(remove, int64(1))
+	}
+	if err := d.refused(ctx, o.count, o.countType.value(o.countType.nobody())); err != nil {
+		d.add(purge.SeverityError, string(kind), "", "count: %s", err)
+	}
+	if err := d.refused(ctx, o.remove, remove...); err != nil {
+		d.add(purge.SeverityError, string(kind), "", "delete: %s", err)
+	}
+}
+
+// refused lets PostgreSQL plan a statement, which runs nothing of it, and returns
+// its error if the role lacks a right for it. What else PostgreSQL says is not
+// about rights: EXPLAIN does not take every statement.
+func (d *diagnosis) refused(ctx context.Context, sql string, args ...any) error {
+	b := &pgx.Batch{}
+	d.target.settings(b, true)
+	b.Queue("EXPLAIN "+sql, args...)
+	if err := d.conn.SendBatch(ctx, b).Close(); asPgError(err) != nil && asPgError(err).Code == codeInsufficientPrivilege {
+		return refused("look at rights", err)
 	}
 	return nil
 }
@@ -118,15 +170,16 @@ SELECT array(SELECT p FROM unnest('{SELECT,DELETE}'::text[]) p WHERE NOT pg_cata
 
 // columns looks at the tenant column, its index, and the size of the table.
 func (d *diagnosis) columns(ctx context.Context, tbl *table) error {
-	var nullable, indexed bool
+	var nullable, indexed, partitioned bool
 	var rows float64
 	err := d.conn.QueryRow(ctx, `
 SELECT NOT a.attnotnull, EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = a.attrelid AND i.indisvalid
          AND i.indpred IS NULL AND i.indkey[0] = a.attnum),
        (SELECT sum(p.reltuples) FROM pg_catalog.pg_class p WHERE p.relkind <> 'p' AND (p.oid = a.attrelid OR p.oid IN
-         (SELECT relid FROM pg_catalog.pg_partition_tree(a.attrelid) WHERE isleaf)))::float8
+         (SELECT relid FROM pg_catalog.pg_partition_tree(a.attrelid) WHERE isleaf)))::float8,
+       (SELECT c.relkind = 'p' FROM pg_catalog.pg_class c WHERE c.oid = a.attrelid)
 FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1 AND a.attnum = $2`,
-		tbl.oid, tbl.num).Scan(&nullable, &indexed, &rows)
+		tbl.oid, tbl.num).Scan(&nullable, &indexed, &rows, &partitioned)
 	if err != nil {
 		return err
 	}
@@ -137,7 +190,7 @@ FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1 AND a.attnum = $2`,
 			keys = append(keys, k.name)
 		}
 	}
-	index := fmt.Sprintf("CREATE INDEX CONCURRENTLY ON %s (%s)", tbl.name, strings.Join(keys, ", "))
+	index := indexSQL(tbl.name, partitioned, keys)
 	switch {
 	case !indexed:
 		d.add(purge.SeverityWarning, tbl.name, index, "no index begins with the tenant column %s: every count and every step reads the whole table", tbl.tenant)
@@ -156,70 +209,11 @@ FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1 AND a.attnum = $2`,
 	return nil
 }
 
-// reference is a foreign key to a table, or to one that a cascade reaches.
-type reference struct {
-	Name, Child, Parent, Action string
-	ChildOID                    uint32
-	Columns                     []string
-	Indexed                     bool
-}
-
-const referencesQuery = `
-WITH RECURSIVE reached (oid) AS (
-  SELECT $1::oid
-  UNION
-  SELECT f.conrelid FROM pg_catalog.pg_constraint f JOIN reached r ON f.confrelid = r.oid WHERE f.contype = 'f' AND f.confdeltype = 'c')
-SELECT f.conname, pg_catalog.format('%I.%I', cn.nspname, c.relname), pg_catalog.format('%I.%I', pn.nspname, p.relname),
-       f.confdeltype::text, f.conrelid,
-       array(SELECT pg_catalog.quote_ident(a.attname) FROM unnest(f.conkey) WITH ORDINALITY k (num, place)
-             JOIN pg_catalog.pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = k.num ORDER BY k.place),
-       EXISTS (SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid JOIN pg_catalog.pg_am m ON m.oid = ic.relam
-               WHERE i.indrelid = f.conrelid AND i.indisvalid AND m.amname IN ('btree', 'hash')
-                 AND (i.indkey::int2[])[0:cardinality(f.conkey) - 1] @> f.conkey
-                 AND (i.indpred IS NULL OR pg_catalog.pg_get_expr(i.indpred, i.indrelid) = (
-                   SELECT pg_catalog.format('(%I IS NOT NULL)', a.attname) FROM pg_catalog.pg_attribute a
-                   WHERE a.attrelid = f.conrelid AND a.attnum = i.indkey[0])))
-FROM pg_catalog.pg_constraint f JOIN reached r ON f.confrelid = r.oid
-JOIN pg_catalog.pg_class c ON c.oid = f.conrelid JOIN pg_catalog.pg_namespace cn ON cn.oid = c.relnamespace
-JOIN pg_catalog.pg_class p ON p.oid = f.confrelid JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
-WHERE f.contype = 'f' AND f.conparentid = 0
-ORDER BY 2, 1`
-
-// foreignKeys looks at what refers to a table: each deletion looks for the rows
-// that do.
-func (d *diagnosis) foreignKeys(ctx context.Context, tbl *table) error {
-	rows, err := d.conn.Query(ctx, referencesQuery, tbl.oid)
-	if err != nil {
-		return err
+// indexSQL makes an index; PostgreSQL makes none concurrently on what is partitioned.
+func indexSQL(name string, partitioned bool, columns []string) string {
+	how := "CREATE INDEX CONCURRENTLY"
+	if partitioned {
+		how = "CREATE INDEX"
 	}
-	references, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (reference, error) {
-		var r reference
-		err := row.Scan(&r.Name, &r.Child, &r.Parent, &r.Action, &r.ChildOID, &r.Columns, &r.Indexed)
-		return r, err
-	})
-	if err != nil {
-		return err
-	}
-	purged := map[uint32]bool{}
-	for _, src := range d.schema.sources {
-		if src.table != nil {
-			purged[src.table.oid] = true
-		}
-	}
-	for _, r := range references {
-		columns := strings.Join(r.Columns, ", ")
-		if !r.Indexed {
-			d.add(purge.SeverityWarning, r.Child, fmt.Sprintf("CREATE INDEX CONCURRENTLY ON %s (%s)", r.Child, columns),
-				"the foreign key %q (%s) to %s has no index: each row that is deleted there reads this whole table", r.Name, columns, r.Parent)
-		}
-		switch {
-		case purged[r.ChildOID]:
-		case r.Action == "a" || r.Action == "r":
-			d.add(purge.SeverityWarning, r.Child, fmt.Sprintf("ALTER TABLE %s ... ON DELETE CASCADE, or a purge of %s before", r.Child, r.Child),
-				"the foreign key %q refuses the deletion from %s while rows refer to it, and nothing here purges them", r.Name, r.Parent)
-		case r.Action == "c":
-			d.add(purge.SeverityInfo, r.Child, "", "rows go along with those of %s, by the foreign key %q, and are not counted", r.Parent, r.Name)
-		}
-	}
-	return nil
+	return fmt.Sprintf("%s ON %s (%s)", how, name, strings.Join(columns, ", "))
 }

@@ -30,7 +30,9 @@
 // of its own, bounded by a statement, a lock and an idle time-out, that never
 // waits for an answer of anything but PostgreSQL. When a shared statement is
 // refused, because a row of one tenant is locked or still referenced, each
-// tenant gets one of its own, and the others are not held up (G11).
+// tenant gets one of its own, and the others are not held up (G11). When one takes
+// longer than its time-out, because rows are slow to delete, it is tried again in
+// smaller groups, and then in smaller steps.
 //
 // Identifiers are quoted and values are parameters, always. Ids are compared
 // byte by byte: an id that the type of the tenant column cannot hold has no
@@ -48,5 +50,15 @@
 // tells what became of it: a table that each step writes to in its own
 // transaction, see [Target.Init]. Without the ledger, or when the server does
 // not come back in time, the error says that the answer was lost, and the
-// engine marks the counts as a lower bound (G5).
+// engine marks the counts as a lower bound (G5). A purge that was begun with the
+// ledger is not gone on with while it is away: nothing is removed off account.
+//
+// # Poolers
+//
+// A pooler that hands connections to others between transactions, such as
+// PgBouncer with pool_mode=transaction, does with default_query_exec_mode=exec in
+// the DSN: then no statement is prepared for later. Without it a pooler must know
+// of prepared statements, as PgBouncer does since 1.21 with
+// max_prepared_statements above 0. Everything else is set in each transaction,
+// and nothing for the session.
 package postgrestarget

@@ -53,6 +53,8 @@ func describe(pg *pgconn.PgError) string {
 		}
 	case codeLockNotAvailable:
 		text += "; the application holds a lock on these rows"
+	case codeNoStatement, codeStatementExists:
+		text += "; a pooler that changes connections needs default_query_exec_mode=exec in the DSN"
 	}
 	return fmt.Sprintf("%s (SQLSTATE %s)", text, pg.Code)
 }
@@ -77,6 +79,11 @@ const (
 	codeInvalidSchema         = "3F000"
 	codeLockNotAvailable      = "55P03"
 	codePlanChanged           = "0A000" // "cached plan must not change result type"
+	codeCanceled              = "57014" // for the time that it took, or by request
+	codeBadReference          = "42P10" // no index is as ON CONFLICT wants it
+	codeWrongType             = "42804"
+	codeNoStatement           = "26000"
+	codeStatementExists       = "42P05"
 )
 
 // codeOf maps an SQLSTATE. [store.Internal] is not among the answers: it would
@@ -85,7 +92,7 @@ func codeOf(state string) store.Code {
 	switch state {
 	case codeInsufficientPrivilege:
 		return store.Forbidden
-	case codeLockNotAvailable, "25006", "25P03", codePlanChanged:
+	case codeLockNotAvailable, "25006", "25P03", codePlanChanged, codeNoStatement, codeStatementExists:
 		return store.Unavailable
 	}
 	switch state[:min(len(state), 2)] {
@@ -105,10 +112,25 @@ func schemaChanged(err error) bool {
 		return false
 	}
 	switch pg.Code {
-	case codeUndefinedTable, codeUndefinedColumn, codeInvalidSchema, codePlanChanged, codeInsufficientPrivilege:
+	case codeUndefinedTable, codeUndefinedColumn, codeInvalidSchema, codePlanChanged, codeInsufficientPrivilege,
+		codeBadReference, codeWrongType:
 		return true
 	}
 	return false
+}
+
+// statementsLost reports whether the server does not have the prepared statements
+// that it should have: something between has changed the connection to it.
+func statementsLost(err error) bool {
+	pg := asPgError(err)
+	return pg != nil && (pg.Code == codeNoStatement || pg.Code == codeStatementExists)
+}
+
+// rolledBack reports whether the error is the server's answer to a COMMIT. One
+// about the connection is not: what stands between may have made it up.
+func rolledBack(err error) bool {
+	pg := asPgError(err)
+	return pg != nil && severity(pg) == "ERROR" && !strings.HasPrefix(pg.Code, "08")
 }
 
 // aboutRows reports whether the server refused because of what one tenant's
@@ -120,7 +142,7 @@ func aboutRows(err error) bool {
 		return false
 	}
 	switch pg.Code[:min(len(pg.Code), 2)] {
-	case "42", "3F", "28", "53", "58", "0A":
+	case "42", "3F", "26", "28", "53", "58", "0A":
 		return false
 	}
 	return pg.Code != "25006"

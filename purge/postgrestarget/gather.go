@@ -24,8 +24,9 @@ type call struct {
 	tenants []string // at least one
 	kind    store.Kind
 	// Of a purge.
-	limit int
-	purge string // its id
+	limit     int
+	purge     string // its id
+	onAccount bool
 }
 
 // key is what no two groups work on at a time.
@@ -80,11 +81,11 @@ type gatherer[R any] struct {
 	mu      sync.Mutex
 	waiting []*pending[R]
 	busy    map[key]bool
-	// alone holds those that were refused in company, or would be bad company,
-	// and are worked on by themselves.
-	alone map[key]bool
-	lanes int // all of them
-	quick int // those whose group does not take long yet
+	// company holds in groups of how many calls, at most, those go that were
+	// refused in a larger one, or would be bad company.
+	company map[key]int
+	lanes   int // all of them
+	quick   int // those whose group does not take long yet
 }
 
 // maxLanes is how many groups are under way at most, and slow after how long one
@@ -96,7 +97,7 @@ const (
 )
 
 func newGatherer[R any](run func(context.Context, []*pending[R])) *gatherer[R] {
-	return &gatherer[R]{run: run, busy: map[key]bool{}, alone: map[key]bool{}}
+	return &gatherer[R]{run: run, busy: map[key]bool{}, company: map[key]int{}}
 }
 
 // do waits for the answer to a call. Once the context has ended, a call that
@@ -248,14 +249,17 @@ func (g *gatherer[R]) runGroup(group []*pending[R]) {
 // caller holds mu.
 func (g *gatherer[R]) take() []*pending[R] {
 	var group, rest []*pending[R]
-	single, tenants := false, 0
+	most, tenants := maxGroup, 0
 	for _, p := range g.waiting {
-		alone := g.alone[p.lead()]
-		if single || len(group) > 0 && (alone || tenants+len(p.tenants) > maxGroup) || g.taken(p) {
+		company := most
+		if n, ok := g.company[p.lead()]; ok {
+			company = min(most, n)
+		}
+		if len(group) > 0 && (len(group) >= company || tenants+len(p.tenants) > maxGroup) || g.taken(p) {
 			rest = append(rest, p)
 			continue
 		}
-		single = alone
+		most = company
 		tenants += len(p.tenants)
 		for k := range p.keys() {
 			g.busy[k] = true
@@ -277,19 +281,20 @@ func (g *gatherer[R]) taken(p *pending[R]) bool {
 	return false
 }
 
-// maxAlone bounds what is remembered of calls that need to be alone.
-const maxAlone = 10_000
+// maxCompany bounds what is remembered of calls that go in small groups.
+const maxCompany = 10_000
 
-// setAlone says whether calls like one are to be tried on their own.
-func (g *gatherer[R]) setAlone(k key, alone bool) {
+// setCompany says in groups of how many calls, at most, those like one are to be
+// tried; 0 is any number.
+func (g *gatherer[R]) setCompany(k key, n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !alone {
-		delete(g.alone, k)
+	if n == 0 {
+		delete(g.company, k)
 		return
 	}
-	if len(g.alone) >= maxAlone {
-		clear(g.alone)
+	if len(g.company) >= maxCompany {
+		clear(g.company)
 	}
-	g.alone[k] = true
+	g.company[k] = n
 }

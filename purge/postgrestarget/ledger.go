@@ -2,9 +2,7 @@ package postgrestarget
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -60,8 +58,12 @@ func (t *Target) Init(ctx context.Context) error {
 	defer t.catalog.forget()
 	ctx, cancel := t.bounded(ctx)
 	defer cancel()
-	if ledger, err := t.findLedger(ctx, conn.Conn()); err != nil || ledger != "" {
+	found := &schema{}
+	if err := t.findLedger(ctx, conn.Conn(), found); err != nil {
 		return refused("look for the ledger", err)
+	}
+	if found.ledger != "" || found.impostor {
+		return found.noLedger
 	}
 	err = pgx.BeginFunc(ctx, conn.Conn(), func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "SELECT pg_catalog.pg_advisory_xact_lock($1)", int64(ledgerLock)); err != nil {
@@ -71,28 +73,23 @@ func (t *Target) Init(ctx context.Context) error {
 		return err
 	})
 	if pg := asPgError(err); pg != nil && pg.Code == codeInsufficientPrivilege {
+		var role string
+		if err := conn.QueryRow(ctx, "SELECT current_user").Scan(&role); err != nil {
+			return refused("look at the role", err)
+		}
+		if sql, err = LedgerSQL(t.cfg.Ledger, role); err != nil {
+			return err
+		}
 		return store.Errorf(store.Forbidden, "create the ledger: %s; the owner of the schema may run:\n%s", describe(pg), sql)
 	}
-	return refused("create the ledger", err)
-}
-
-// findLedger returns the quoted name of the ledger, "" when there is none that
-// the role may write to.
-func (t *Target) findLedger(ctx context.Context, conn *pgx.Conn) (string, error) {
-	name, err := parseName(t.cfg.Ledger)
 	if err != nil {
-		return "", err
+		return refused("create the ledger", err)
 	}
-	var schemaName, tableName string
-	err = conn.QueryRow(ctx, `
-SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.oid = pg_catalog.to_regclass($1) AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
-  AND pg_catalog.has_table_privilege(c.oid, 'INSERT') AND pg_catalog.has_table_privilege(c.oid, 'UPDATE')`,
-		name.Sanitize()).Scan(&schemaName, &tableName)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return "", nil
+	// It may have been there, and not for this role.
+	if err := t.findLedger(ctx, conn.Conn(), found); err != nil {
+		return refused("look for the ledger", err)
 	}
-	return pgx.Identifier{schemaName, tableName}.Sanitize(), err
+	return found.noLedger
 }
 
 // noteSQL adds to the ledger what a query yields: target, purge, kind, how many
@@ -149,61 +146,4 @@ func (t *Target) noteApart(ctx context.Context, conn *pgx.Conn, b batch) error {
 	_, err := conn.Exec(ctx, noteSQL(b.ledger, "VALUES ($1::text, $2::text, $3::text, $4::bigint, $5::uuid, $4::bigint)"),
 		t.cfg.Name, b.purge, string(b.kind), b.deleted, b.id)
 	return err
-}
-
-// errUnknown says that nobody can tell what became of a COMMIT.
-var errUnknown = errors.New("the answer to COMMIT was lost")
-
-// How long the ledger is asked, and how often.
-const (
-	inquiry      = 20 * time.Second
-	inquiryPause = 100 * time.Millisecond
-	inquiryMax   = 2 * time.Second
-)
-
-// committed finds out whether a batch was committed whose COMMIT was sent. The
-// transaction of the batch holds its row in the ledger for as long as it may
-// still be committed, and the question waits for that.
-func (t *Target) committed(ctx context.Context, b batch) (bool, error) {
-	if b.ledger == "" {
-		return false, errUnknown
-	}
-	ctx, cancel := context.WithTimeout(ctx, inquiry)
-	defer cancel()
-	for pause := inquiryPause; ; pause = min(2*pause, inquiryMax) {
-		found, err := t.askLedger(ctx, b)
-		if err == nil {
-			return found, nil
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return false, fmt.Errorf("%w, and the ledger cannot be asked: %s", errUnknown, plain(err))
-		}
-	}
-}
-
-// askLedger reads the last batch of a purge and kind. A plain SELECT would not
-// see, and not wait for, a row that is being inserted; an INSERT does. It is
-// rolled back.
-func (t *Target) askLedger(ctx context.Context, b batch) (bool, error) {
-	conn, err := t.pool.Acquire(ctx)
-	if err != nil {
-		return false, err
-	}
-	defer conn.Release()
-	defer rollback(conn)
-	ctx, cancel := t.bounded(ctx)
-	defer cancel()
-	queue := &pgx.Batch{}
-	t.begin(queue)
-	var last uuid.UUID
-	queue.Queue(fmt.Sprintf(`INSERT INTO %s AS l (target, purge, kind, deleted, batch, batch_deleted)
-VALUES ($1, $2, $3, 0, $4::uuid, 0)
-ON CONFLICT (purge, kind, target) DO UPDATE SET deleted = l.deleted RETURNING l.batch`, b.ledger),
-		t.cfg.Name, b.purge, string(b.kind), uuid.Nil).QueryRow(func(row pgx.Row) error { return row.Scan(&last) })
-	err = conn.SendBatch(ctx, queue).Close()
-	return last == b.id, err
 }

@@ -7,7 +7,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/tenantpurge/purger/purge"
 	"github.com/tenantpurge/purger/store"
@@ -68,39 +67,36 @@ func oneNumber(fields []pgconn.FieldDescription) bool {
 }
 
 // removeOwn answers a call with the operator's statement, tenant by tenant.
-func (t *Target) removeOwn(ctx context.Context, conn *pgxpool.Conn, s *schema, o *own, p *removing) {
-	sum := int64(0)
+func (t *Target) removeOwn(ctx context.Context, conn *lease, s *schema, o *own, p *removing) {
+	did, out := t.inPace(conn, p, o.limited, func(most int64) (purge.Removed, outcome) {
+		return t.ownSteps(ctx, conn, s, o, p, most)
+	})
+	p.answer(did, out.refusal())
+}
+
+func (t *Target) ownSteps(ctx context.Context, conn *lease, s *schema, o *own, p *removing, most int64) (sum purge.Removed, out outcome) {
 	for _, id := range p.fit {
-		if ctx.Err() != nil || conn.Conn().IsClosed() {
-			p.answer(purge.Removed{Deleted: sum}, store.Errorf(store.Unavailable, "delete: not begun: the connection was lost"))
-			return
+		if ctx.Err() != nil || conn.lost() {
+			return sum, outcome{err: store.Errorf(store.Unavailable, "delete: not begun: the connection was lost")}
 		}
-		limit := int64(p.limit) - sum
+		limit := most - sum.Deleted
 		if limit <= 0 {
-			p.answer(purge.Removed{Deleted: sum, More: true}, nil)
-			return
+			sum.More = true
+			return sum, outcome{}
 		}
 		n, out := t.ownStep(ctx, conn, s, o, p, id, limit)
-		sum += n
-		switch {
-		case out.lost:
-			p.answer(purge.Removed{Deleted: sum}, out.err)
-		case out.err != nil:
-			p.answer(purge.Removed{Deleted: sum}, refused("delete", out.err))
-		case o.limited && n >= limit:
-			p.answer(purge.Removed{Deleted: sum, More: true}, nil)
-		default:
-			continue
+		sum.Deleted += n
+		if sum.More = out.err == nil && o.limited && n >= limit; out.err != nil || sum.More {
+			return sum, out
 		}
-		return
 	}
-	p.answer(purge.Removed{Deleted: sum}, nil)
+	return sum, outcome{}
 }
 
 // ownStep runs the statement in a transaction of its own, and notes in the
 // ledger how many rows it says to have removed. It returns how many are known to
 // be gone.
-func (t *Target) ownStep(ctx context.Context, conn *pgxpool.Conn, s *schema, o *own, p *removing, tenant string, limit int64) (int64, outcome) {
+func (t *Target) ownStep(ctx context.Context, conn *lease, s *schema, o *own, p *removing, tenant string, limit int64) (int64, outcome) {
 	args := []any{o.delType.value(tenant)}
 	if o.limited {
 		args = append(args, limit)
@@ -122,6 +118,9 @@ var errNoNumber = store.Errorf(store.Precondition, "the statement returned no nu
 
 // affected returns how many rows a statement says to have removed.
 func affected(rows pgx.Rows) (int64, error) {
+	if err := rows.Err(); err != nil {
+		return 0, err // there are no descriptions
+	}
 	var n *int64
 	seen := 0
 	number := oneNumber(rows.FieldDescriptions())

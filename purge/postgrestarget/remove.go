@@ -3,11 +3,10 @@ package postgrestarget
 import (
 	"context"
 	"slices"
-	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/tenantpurge/purger/purge"
 	"github.com/tenantpurge/purger/store"
@@ -21,32 +20,39 @@ type removing = pending[purge.Removed]
 // together.
 func (t *Target) removeGroup(ctx context.Context, calls []*removing) {
 	s, err := t.schema(ctx)
+	if err == nil && s.ledger == "" && slices.ContainsFunc(calls, func(p *removing) bool { return p.onAccount }) {
+		s, err = t.schemaAnew(ctx) // it may be back
+	}
 	if err != nil {
 		answerRest(calls, err)
 		return
 	}
-	conn, err := t.acquire(ctx)
+	pooled, err := t.acquire(ctx)
 	if err != nil {
 		answerRest(calls, err)
 		return
 	}
-	defer conn.Release()
+	conn := &lease{pooled}
+	defer conn.release()
 	var group []*removing
 	for _, p := range calls {
 		src := s.sources[p.kind]
+		_, slow := t.pace.of(p.call)
 		switch {
+		case p.onAccount && s.ledger == "":
+			p.answer(purge.Removed{}, s.errOffAccount())
 		case src.err != nil:
 			p.answer(purge.Removed{}, src.err)
 		case !fitting(p, src.removalType()):
 		case src.own != nil:
 			t.removeOwn(ctx, conn, s, src.own, p)
-		case t.walks.first(p) >= 0:
+		case slow, t.walks.first(p) >= 0:
 			t.removeInTurn(ctx, conn, s, src.table, p)
 		default:
 			group = append(group, p)
 		}
 	}
-	for part := range slices.Chunk(group, t.width.get()) {
+	for _, part := range t.widths.split(group) {
 		t.removeRows(ctx, conn, s, part)
 	}
 }
@@ -60,25 +66,20 @@ func (s *source) removalType() columnType {
 }
 
 // removeRows answers calls about tables together. When they are about too many
-// rows it is done in halves, and when that is refused kind by kind, and call by
-// call where a single one may be to blame. Calls that a lost connection kept it
-// from are left without an answer.
-func (t *Target) removeRows(ctx context.Context, conn *pgxpool.Conn, s *schema, group []*removing) {
-	if ctx.Err() != nil || conn.Conn().IsClosed() {
-		return
+// rows, which it reports, it is done in halves, and when that is refused kind by
+// kind, and call by call where a single one may be to blame. Calls that a lost
+// connection, or one call that took too long, kept it from are left without an
+// answer.
+func (t *Target) removeRows(ctx context.Context, conn *lease, s *schema, group []*removing) (tooMany bool) {
+	if ctx.Err() != nil || conn.lost() {
+		return false
 	}
-	tooMany, err := t.removeTogether(ctx, conn, s, group)
-	for _, part := range tooMany {
-		if len(part) == 1 {
-			t.removeInTurn(ctx, conn, s, s.sources[part[0].kind].table, part[0])
-			continue
-		}
-		t.width.halve(len(part))
-		t.removeRows(ctx, conn, s, part[:len(part)/2])
-		t.removeRows(ctx, conn, s, part[len(part)/2:])
+	crowds, err := t.removeTogether(ctx, conn, s, group)
+	for _, calls := range crowds {
+		t.removeHalves(ctx, conn, s, calls)
 	}
 	if err == nil {
-		return
+		return len(crowds) > 0
 	}
 	parts, one := byKind(group), len(group) == 1
 	if len(parts) == 1 && !one && aboutRows(err) {
@@ -90,9 +91,25 @@ func (t *Target) removeRows(ctx context.Context, conn *pgxpool.Conn, s *schema, 
 		}
 	}
 	if one && aboutRows(err) {
-		t.removals.setAlone(group[0].lead(), true)
+		t.removals.setCompany(group[0].lead(), 1)
 	}
 	answerRest(group, refused("delete", err))
+	return false
+}
+
+// removeHalves answers calls of one kind that are about too many rows. They were
+// too many calls, too, when each half is few enough: otherwise a giant tenant
+// among them may be to blame, which says nothing of the others.
+func (t *Target) removeHalves(ctx context.Context, conn *lease, s *schema, calls []*removing) {
+	kind, half := calls[0].kind, len(calls)/2
+	if half == 0 {
+		t.removeInTurn(ctx, conn, s, s.sources[kind].table, calls[0])
+		return
+	}
+	first := t.removeRows(ctx, conn, s, calls[:half])
+	if second := t.removeRows(ctx, conn, s, calls[half:]); !first && !second {
+		t.widths.narrow(kind, half)
+	}
 }
 
 // byKind sorts calls into those of each kind, in the order of removal.
@@ -121,6 +138,7 @@ type share struct {
 	// how many are gone, by call. Beyond most it removes none.
 	found int64
 	gone  []int64
+	done  bool
 }
 
 func newShare(calls []*removing) *share {
@@ -152,8 +170,9 @@ func (t *Target) step(s *schema, sh *share, b *batch) step {
 
 // removeTogether answers calls in one transaction, those of one kind in one
 // statement. It returns without an answer those of a kind of which they are
-// about more rows than may be removed at a time. An error has had no effect.
-func (t *Target) removeTogether(ctx context.Context, conn *pgxpool.Conn, s *schema, calls []*removing) (tooMany [][]*removing, err error) {
+// about more rows than may be removed at a time, and all of them when it took too
+// long. An error has had no effect.
+func (t *Target) removeTogether(ctx context.Context, conn *lease, s *schema, calls []*removing) (tooMany [][]*removing, err error) {
 	b := batch{id: uuid.New(), ledger: s.ledger}
 	var shares []*share
 	var steps []step
@@ -161,18 +180,26 @@ func (t *Target) removeTogether(ctx context.Context, conn *pgxpool.Conn, s *sche
 		sh := newShare(part)
 		shares, steps = append(shares, sh), append(steps, t.step(s, sh, &b))
 	}
+	began := time.Now()
 	out := t.transact(ctx, conn, &b, steps...)
-	if out.err != nil && !out.lost {
+	switch {
+	case out.slow:
+		t.slowDown(ctx, conn, s, shares)
+		return nil, nil
+	case out.err != nil && !out.lost:
 		return nil, out.err
 	}
+	quick := t.quick(time.Since(began))
 	for _, sh := range shares {
 		if sh.found > sh.most {
 			tooMany = append(tooMany, sh.calls)
 			continue
 		}
-		t.width.learn(sh)
+		if quick && sh.found <= sh.most/2 {
+			t.widths.grow(sh.calls[0].kind, 2*len(sh.calls))
+		}
 		for i, p := range sh.calls {
-			t.removals.setAlone(p.lead(), false)
+			t.removals.setCompany(p.lead(), 0)
 			if out.lost && sh.gone[i] > 0 {
 				p.answer(purge.Removed{}, out.err)
 			} else {
@@ -181,6 +208,30 @@ func (t *Target) removeTogether(ctx context.Context, conn *pgxpool.Conn, s *sche
 		}
 	}
 	return tooMany, nil
+}
+
+// slowDown draws the conclusion from a transaction that took too long: what was
+// not done in it is tried in smaller groups, and a call that was alone in smaller
+// steps. All go back to the queue, and so does what had no share in it.
+func (t *Target) slowDown(ctx context.Context, conn *lease, s *schema, shares []*share) {
+	blamed := shares // what was written to the ledger, when all were done
+	if i := slices.IndexFunc(shares, func(sh *share) bool { return !sh.done }); i >= 0 {
+		blamed = shares[i : i+1]
+	}
+	for _, sh := range blamed {
+		kind, n := sh.calls[0].kind, len(sh.calls)
+		t.widths.narrow(kind, n/shrink)
+		for _, p := range sh.calls {
+			t.removals.setCompany(p.lead(), max(n/shrink, 1))
+		}
+		if n == 1 {
+			t.pace.lower(sh.calls[0].call, sh.most)
+		}
+	}
+	if len(shares) == 1 && len(shares[0].calls) == 1 {
+		p := shares[0].calls[0]
+		t.removeInTurn(ctx, conn, s, s.sources[p.kind].table, p)
+	}
 }
 
 // read takes what [table.groupSQL] returns.
@@ -196,27 +247,6 @@ func (sh *share) read(rows pgx.Rows, b *batch) error {
 		b.removed(sh.calls[*place].kind, sh.calls[*place].purge, n)
 		return nil
 	})
+	sh.done = err == nil
 	return err
-}
-
-// width is how many calls go into a statement: few enough that they are about
-// no more rows than one may remove. It is a guess, made from what was seen, and
-// the zero value is the largest.
-type width struct{ n atomic.Int64 }
-
-func (w *width) get() int {
-	if n := int(w.n.Load()); n > 0 {
-		return n
-	}
-	return maxGroup
-}
-
-// halve notes that n calls were too many.
-func (w *width) halve(n int) { w.n.Store(int64(n / 2)) }
-
-// learn notes what a statement that removed its rows found.
-func (w *width) learn(sh *share) {
-	if n := len(sh.calls); n >= w.get() && sh.found <= sh.most/2 {
-		w.n.Store(int64(min(2*n, maxGroup)))
-	}
 }

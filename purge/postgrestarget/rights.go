@@ -15,12 +15,13 @@ const few = 5
 func (d *diagnosis) role(ctx context.Context) error {
 	var attributes, schemas, others []string
 	var version int
-	var database bool
+	var database string
 	err := d.conn.QueryRow(ctx, `
 SELECT r.rolname, r.rolsuper, pg_catalog.current_setting('server_version_num')::int,
        array_remove(ARRAY[CASE WHEN r.rolcreaterole THEN 'CREATEROLE' END, CASE WHEN r.rolcreatedb THEN 'CREATEDB' END,
                           CASE WHEN r.rolreplication THEN 'REPLICATION' END], NULL),
-       pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'),
+       CASE WHEN pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')
+         THEN pg_catalog.quote_ident(pg_catalog.current_database()) ELSE '' END,
        array(SELECT pg_catalog.quote_ident(n.nspname) FROM pg_catalog.pg_namespace n
              WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
                AND pg_catalog.has_schema_privilege(n.oid, 'CREATE') ORDER BY 1)
@@ -32,16 +33,17 @@ FROM pg_catalog.pg_roles r WHERE r.rolname = current_user`).Scan(&d.user, &d.sup
 		d.add(purge.SeverityWarning, "server", "", "PostgreSQL %d is older than what this was tried with, 13 and newer", version/10000)
 	}
 	if d.super {
-		d.add(purge.SeverityWarning, "role "+d.user, "a role of its own, with SELECT and DELETE on the tables it purges",
-			"it is a superuser and may do anything to everything")
+		d.add(purge.SeverityWarning, "role "+d.user, d.ownRoleSQL(),
+			"it is a superuser and may do anything to everything; want a role of its own in the dsn")
 		return nil
 	}
 	if len(attributes) > 0 {
 		d.add(purge.SeverityWarning, "role "+d.user, fmt.Sprintf("ALTER ROLE %s NO%s", quote(d.user), strings.Join(attributes, " NO")),
 			"it has %s, which no purge needs", strings.Join(attributes, ", "))
 	}
-	if database {
-		d.add(purge.SeverityWarning, "role "+d.user, "", "it may create schemas in the database (DDL), which no purge needs")
+	if database != "" {
+		d.add(purge.SeverityWarning, "role "+d.user, fmt.Sprintf("REVOKE CREATE ON DATABASE %s FROM %s", database, quote(d.user)),
+			"it may create schemas in the database (DDL), which no purge needs")
 	}
 	if len(schemas) > 0 {
 		d.add(purge.SeverityWarning, "role "+d.user, fmt.Sprintf("REVOKE CREATE ON SCHEMA %s FROM %s, PUBLIC", strings.Join(schemas, ", "), quote(d.user)),
@@ -51,10 +53,23 @@ FROM pg_catalog.pg_roles r WHERE r.rolname = current_user`).Scan(&d.user, &d.sup
 		return err
 	}
 	if len(others) > 0 {
-		d.add(purge.SeverityWarning, "role "+d.user, "REVOKE INSERT, UPDATE, DELETE, TRUNCATE on them",
+		d.add(purge.SeverityWarning, "role "+d.user,
+			fmt.Sprintf("REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON %s FROM %s", strings.Join(others, ", "), quote(d.user)),
 			"it may change %d tables that it does not purge: %s", len(others), listed(others))
 	}
 	return nil
+}
+
+// ownRoleSQL makes a role that may do what the configuration needs of tables. What
+// statements of the operator's own need, cannot be told.
+func (d *diagnosis) ownRoleSQL() string {
+	sql := []string{"CREATE ROLE purger LOGIN"}
+	for _, kind := range d.target.kinds {
+		if tbl := d.schema.sources[kind].table; tbl != nil {
+			sql = append(sql, fmt.Sprintf("GRANT SELECT, DELETE ON %s TO purger", tbl.name))
+		}
+	}
+	return strings.Join(sql, ";\n")
 }
 
 // otherTables returns the tables beyond those configured that the role may
@@ -105,11 +120,21 @@ func (d *diagnosis) ledger(ctx context.Context) error {
 	if d.schema.ledger != "" {
 		return nil
 	}
-	var exists bool
-	if err := d.conn.QueryRow(ctx, "SELECT pg_catalog.to_regclass($1) IS NOT NULL", name).Scan(&exists); err != nil {
+	var exists, policed bool
+	err := d.conn.QueryRow(ctx, `SELECT pg_catalog.to_regclass($1) IS NOT NULL,
+       coalesce(pg_catalog.row_security_active(pg_catalog.to_regclass($1)), false)`, name).Scan(&exists, &policed)
+	if err != nil {
 		return err
 	}
-	if exists {
+	switch {
+	case d.schema.impostor:
+		d.add(purge.SeverityWarning, name, "", "%s: until then counts become a lower bound when a connection is lost at COMMIT", d.schema.noLedger)
+		return nil
+	case policed:
+		d.add(purge.SeverityWarning, name, fmt.Sprintf("ALTER TABLE %s DISABLE ROW LEVEL SECURITY", name),
+			"row-level security applies to the role in the ledger: when a connection is lost at COMMIT, counts become a lower bound")
+		return nil
+	case exists:
 		d.add(purge.SeverityWarning, name, fmt.Sprintf("GRANT SELECT, INSERT, UPDATE ON %s TO %s", name, quote(d.user)),
 			"the role may not use the ledger: when a connection is lost at COMMIT, counts become a lower bound")
 		return nil

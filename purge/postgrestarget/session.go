@@ -32,6 +32,27 @@ func (t *Target) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	return conn, nil
 }
 
+// lease is a connection of the pool until it is given back.
+type lease struct{ conn *pgxpool.Conn }
+
+// lost reports whether the connection is of no more use.
+func (l *lease) lost() bool { return l.conn == nil || l.conn.Conn().IsClosed() }
+
+func (l *lease) release() {
+	if l.conn != nil {
+		l.conn.Release()
+		l.conn = nil
+	}
+}
+
+// discard closes the connection, and leaves its place in the pool to another.
+func (l *lease) discard(ctx context.Context) {
+	if l.conn != nil {
+		_ = l.conn.Conn().Close(ctx)
+		l.release()
+	}
+}
+
 // bounded returns a context that ends when the server should long have given
 // up by itself.
 func (t *Target) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -75,12 +96,15 @@ func rollback(conn *pgxpool.Conn) {
 }
 
 // Check implements [purge.Checker]: the tables are there, and the role may
-// count and delete in them; the statement for subscriptions answers.
+// count and delete in them; what goes by the name of the ledger is one; the
+// statement for subscriptions answers.
 func (t *Target) Check(ctx context.Context) error {
-	t.catalog.forget()
-	s, err := t.schema(ctx)
+	s, err := t.schemaAnew(ctx)
 	if err != nil {
 		return err
+	}
+	if s.impostor {
+		return s.noLedger
 	}
 	if t.CountsSubscriptions() {
 		if _, err := t.ActiveSubscriptions(ctx, s.subscriptions.typ.nobody()); err != nil {

@@ -55,8 +55,8 @@ func describeSubscriptions(ctx context.Context, conn *pgx.Conn, sql string) (col
 func (t *Target) CountsSubscriptions() bool { return t.cfg.Subscriptions != "" }
 
 // ActiveSubscriptions implements [purge.SubscriptionCounter] by the statement of the
-// operator's own, in a transaction that reads only. A tenant whose id the type of $1
-// cannot hold has none.
+// operator's own, in a transaction that reads only. An id that the type of $1 cannot
+// hold is an error: that nobody was asked about is not that there are none.
 func (t *Target) ActiveSubscriptions(ctx context.Context, tenantID string) (int64, error) {
 	switch {
 	case t.closed.Load():
@@ -71,8 +71,10 @@ func (t *Target) ActiveSubscriptions(ctx context.Context, tenantID string) (int6
 	if s.subscriptions.err != nil {
 		return 0, s.subscriptions.err
 	}
-	if fits, err := s.subscriptions.typ.fits(tenantID); err != nil || !fits {
+	if fits, err := s.subscriptions.typ.fits(tenantID); err != nil {
 		return 0, err
+	} else if !fits {
+		return 0, s.subscriptions.typ.unfit()
 	}
 	conn, err := t.acquire(ctx)
 	if err != nil {
@@ -89,10 +91,17 @@ func (t *Target) ActiveSubscriptions(ctx context.Context, tenantID string) (int6
 		return err
 	})
 	err = conn.SendBatch(ctx, b).Close()
-	if schemaChanged(err) {
-		t.catalog.forget()
-	}
+	t.learn(conn, err)
 	return n, refused("subscriptions", err)
+}
+
+// unfit refuses an id that the type cannot hold.
+func (c columnType) unfit() error {
+	if c.sql == "text" {
+		return store.Errorf(store.Precondition, "subscriptions: the tenant's id is not a text that PostgreSQL can hold")
+	}
+	return store.Errorf(store.Precondition,
+		"subscriptions: $1 of the statement is of type %s, and the tenant's id is no value of it: cast it, as in $1::text", c.sql)
 }
 
 // nobody returns an id that fits the type, and that no tenant has.

@@ -27,7 +27,8 @@ type Target struct {
 	counts   *gatherer[int64]
 	removals *gatherer[purge.Removed]
 	walks    walks
-	width    width
+	widths   widths
+	pace     pace
 	closed   atomic.Bool
 }
 
@@ -62,7 +63,7 @@ func New(cfg Config, opt Options) (*Target, error) {
 	if err != nil {
 		return nil, store.Errorf(store.Invalid, "dsn: %s", dsnProblem(err)).At("dsn")
 	}
-	t := &Target{cfg: cfg, log: opt.Logger, pool: pool}
+	t := &Target{cfg: cfg, log: opt.Logger, pool: pool, catalog: catalog{turn: make(chan struct{}, 1)}}
 	if t.log == nil {
 		t.log = zap.NewNop()
 	}
@@ -119,7 +120,9 @@ func (t *Target) PurgeGroup(ctx context.Context, tenantIDs []string, r purge.Req
 	if r.Limit < 1 {
 		return purge.Removed{}, store.Errorf(store.Invalid, "limit %d; want 1 or more", r.Limit).At("limit")
 	}
-	return t.removals.do(ctx, call{tenants: tenantIDs, kind: r.Kind, limit: min(r.Limit, math.MaxInt32), purge: r.PurgeID})
+	return t.removals.do(ctx, call{
+		tenants: tenantIDs, kind: r.Kind, limit: min(r.Limit, math.MaxInt32), purge: r.PurgeID, onAccount: r.OnAccount,
+	})
 }
 
 // known refuses a kind that is not configured, and every call after Close.

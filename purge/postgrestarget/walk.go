@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/tenantpurge/purger/purge"
 )
@@ -64,22 +63,26 @@ func (w *walks) end(k key) {
 // removeInTurn answers a call that is about too many rows for one statement:
 // some of its tenants after the other, and one that alone has too many in steps,
 // until the limit is reached. It begins with one that was begun before.
-func (t *Target) removeInTurn(ctx context.Context, conn *pgxpool.Conn, s *schema, tbl *table, p *removing) {
-	begun := t.walks.first(p)
-	did, out := t.removeParts(ctx, conn, s, tbl, p, begun)
-	t.removals.setAlone(p.lead(), did.More)
-	if out.err != nil && !out.lost {
-		out.err = refused("delete", out.err)
+func (t *Target) removeInTurn(ctx context.Context, conn *lease, s *schema, tbl *table, p *removing) {
+	did, out := t.inPace(conn, p, true, func(most int64) (purge.Removed, outcome) {
+		return t.removeParts(ctx, conn, s, tbl, p, most)
+	})
+	switch {
+	case did.More || out.slow:
+		t.removals.setCompany(p.lead(), 1)
+	case out.err == nil:
+		t.removals.setCompany(p.lead(), 0)
 	}
-	p.answer(did, out.err)
+	p.answer(did, out.refusal())
 }
 
-func (t *Target) removeParts(ctx context.Context, conn *pgxpool.Conn, s *schema, tbl *table, p *removing, begun int) (sum purge.Removed, out outcome) {
+func (t *Target) removeParts(ctx context.Context, conn *lease, s *schema, tbl *table, p *removing, most int64) (sum purge.Removed, out outcome) {
+	begun := t.walks.first(p)
 	size := max(len(p.fit)/2, 1)
 	for i := max(begun, 0); i < len(p.fit); {
 		part := p.fit[i:min(i+size, len(p.fit))]
-		left := int64(p.limit) - sum.Deleted
-		if left <= 0 || conn.Conn().IsClosed() {
+		left := most - sum.Deleted
+		if left <= 0 || conn.lost() {
 			sum.More = true
 			return sum, outcome{}
 		}
@@ -113,12 +116,14 @@ func (t *Target) removeParts(ctx context.Context, conn *pgxpool.Conn, s *schema,
 
 // walk removes up to a limit of rows of a tenant, after the last key. At the end
 // it looks once more from the front: rows may have been added behind it.
-func (t *Target) walk(ctx context.Context, conn *pgxpool.Conn, s *schema, tbl *table, p *removing, tenant string, limit int64) (purge.Removed, outcome) {
+func (t *Target) walk(ctx context.Context, conn *lease, s *schema, tbl *table, p *removing, tenant string, limit int64) (purge.Removed, outcome) {
 	k := key{tenant, p.kind}
 	for last := t.walks.of(k); ; last = nil {
 		step, out := t.walkStep(ctx, conn, s, tbl, p, tenant, limit, last)
 		full := step.looked >= limit
 		switch {
+		case out.slow:
+			return purge.Removed{}, out // it is to go on from here, in smaller steps
 		case out.err != nil:
 			t.walks.end(k)
 			return purge.Removed{}, out
@@ -142,7 +147,7 @@ type walked struct {
 }
 
 // walkStep removes up to the limit of rows.
-func (t *Target) walkStep(ctx context.Context, conn *pgxpool.Conn, s *schema, tbl *table, p *removing, tenant string, limit int64, last []string) (walked, outcome) {
+func (t *Target) walkStep(ctx context.Context, conn *lease, s *schema, tbl *table, p *removing, tenant string, limit int64, last []string) (walked, outcome) {
 	args := []any{tbl.typ.values([]string{tenant}), limit}
 	for _, k := range last {
 		args = append(args, k)

@@ -1,0 +1,93 @@
+package postgrestarget
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tenantpurge/purger/purge"
+)
+
+// reference is a foreign key to a table, or to one that a cascade reaches.
+type reference struct {
+	Name, Child, Parent, Action string
+	ChildOID                    uint32
+	Columns                     []string
+	Indexed, Partitioned        bool
+	// Cascading is what the constraint would be like if it let rows go along.
+	Cascading string
+}
+
+const referencesQuery = `
+WITH RECURSIVE reached (oid) AS (
+  SELECT $1::oid
+  UNION
+  SELECT f.conrelid FROM pg_catalog.pg_constraint f JOIN reached r ON f.confrelid = r.oid WHERE f.contype = 'f' AND f.confdeltype = 'c')
+SELECT f.conname, pg_catalog.format('%I.%I', cn.nspname, c.relname), pg_catalog.format('%I.%I', pn.nspname, p.relname),
+       f.confdeltype::text, f.conrelid,
+       array(SELECT pg_catalog.quote_ident(a.attname) FROM unnest(f.conkey) WITH ORDINALITY k (num, place)
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = k.num ORDER BY k.place),
+       EXISTS (SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid JOIN pg_catalog.pg_am m ON m.oid = ic.relam
+               WHERE i.indrelid = f.conrelid AND i.indisvalid AND m.amname IN ('btree', 'hash')
+                 AND (i.indkey::int2[])[0:cardinality(f.conkey) - 1] @> f.conkey
+                 AND (i.indpred IS NULL OR pg_catalog.pg_get_expr(i.indpred, i.indrelid) = (
+                   SELECT pg_catalog.format('(%I IS NOT NULL)', a.attname) FROM pg_catalog.pg_attribute a
+                   WHERE a.attrelid = f.conrelid AND a.attnum = i.indkey[0]))),
+       c.relkind = 'p',
+       pg_catalog.format('FOREIGN KEY (%s) REFERENCES %I.%I (%s)',
+         (SELECT string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY k.place) FROM unnest(f.conkey) WITH ORDINALITY k (num, place)
+          JOIN pg_catalog.pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = k.num), pn.nspname, p.relname,
+         (SELECT string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY k.place) FROM unnest(f.confkey) WITH ORDINALITY k (num, place)
+          JOIN pg_catalog.pg_attribute a ON a.attrelid = f.confrelid AND a.attnum = k.num))
+       || CASE f.confmatchtype WHEN 'f' THEN ' MATCH FULL' ELSE '' END
+       || CASE f.confupdtype WHEN 'r' THEN ' ON UPDATE RESTRICT' WHEN 'c' THEN ' ON UPDATE CASCADE' WHEN 'n' THEN ' ON UPDATE SET NULL'
+          WHEN 'd' THEN ' ON UPDATE SET DEFAULT' ELSE '' END || ' ON DELETE CASCADE'
+       || CASE WHEN f.condeferrable THEN ' DEFERRABLE' ELSE '' END || CASE WHEN f.condeferred THEN ' INITIALLY DEFERRED' ELSE '' END
+FROM pg_catalog.pg_constraint f JOIN reached r ON f.confrelid = r.oid
+JOIN pg_catalog.pg_class c ON c.oid = f.conrelid JOIN pg_catalog.pg_namespace cn ON cn.oid = c.relnamespace
+JOIN pg_catalog.pg_class p ON p.oid = f.confrelid JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
+WHERE f.contype = 'f' AND f.conparentid = 0
+ORDER BY 2, 1`
+
+// foreignKeys looks at what refers to a table: each deletion looks for the rows
+// that do.
+func (d *diagnosis) foreignKeys(ctx context.Context, tbl *table) error {
+	rows, err := d.conn.Query(ctx, referencesQuery, tbl.oid)
+	if err != nil {
+		return err
+	}
+	references, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (reference, error) {
+		var r reference
+		err := row.Scan(&r.Name, &r.Child, &r.Parent, &r.Action, &r.ChildOID, &r.Columns, &r.Indexed, &r.Partitioned, &r.Cascading)
+		return r, err
+	})
+	if err != nil {
+		return err
+	}
+	purged := map[uint32]bool{}
+	for _, src := range d.schema.sources {
+		if src.table != nil {
+			purged[src.table.oid] = true
+		}
+	}
+	for _, r := range references {
+		columns := strings.Join(r.Columns, ", ")
+		if !r.Indexed {
+			d.add(purge.SeverityWarning, r.Child, indexSQL(r.Child, r.Partitioned, r.Columns),
+				"the foreign key %q (%s) to %s has no index: each row that is deleted there reads this whole table", r.Name, columns, r.Parent)
+		}
+		switch {
+		case purged[r.ChildOID]:
+		case r.Action == "a" || r.Action == "r":
+			d.add(purge.SeverityWarning, r.Child,
+				fmt.Sprintf("ALTER TABLE %s DROP CONSTRAINT %s, ADD CONSTRAINT %[2]s %s", r.Child, quote(r.Name), r.Cascading),
+				"the foreign key %q refuses the deletion from %s while rows refer to it, and nothing here purges them; let them go along, or have a kind delete them before",
+				r.Name, r.Parent)
+		case r.Action == "c":
+			d.add(purge.SeverityInfo, r.Child, "", "rows go along with those of %s, by the foreign key %q, and are not counted", r.Parent, r.Name)
+		}
+	}
+	return nil
+}
