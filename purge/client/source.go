@@ -22,6 +22,12 @@ func (c *Client) Source(ctx context.Context) (store.SourceState, error) {
 	return call[store.SourceState](ctx, c, http.MethodGet, PathSource, nil, nil)
 }
 
+// DiagnoseSource has the source look for what would make a sync wrong or
+// impossible. Errors: Precondition when there is no source.
+func (c *Client) DiagnoseSource(ctx context.Context) (Findings, error) {
+	return call[Findings](ctx, c, http.MethodGet, PathSource+"/findings", nil, nil)
+}
+
 // SyncSource reads the source now, and returns what came of it.
 func (c *Client) SyncSource(ctx context.Context) (store.Sync, error) {
 	return call[store.Sync](ctx, c, http.MethodPost, PathSource+"/actions/sync", nil, nil)

@@ -56,10 +56,11 @@ type TargetCheck struct {
 	Error string `json:"error,omitempty"`
 }
 
-// Findings is the answer of GET /targets/{target}/findings, the worst first.
+// Findings is the answer of GET /targets/{target}/findings and GET /source/findings,
+// the worst first.
 type Findings struct {
 	Data []purge.Finding `json:"data"` // never null
-	// Error says why the target could not look any further.
+	// Error says why it could not look any further.
 	Error string `json:"error,omitempty"`
 }
 

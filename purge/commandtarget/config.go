@@ -21,10 +21,11 @@ type Config struct {
 	Kinds []string
 	// Command is the absolute path of the program; required. It must be there.
 	Command string
-	// Args are its arguments, the same for every call; none.
-	Args []string
+	// Args are its arguments, the same for every call; none. Others on the machine
+	// see them, secrets among them, too: Env is the place for those.
+	Args []string `config:"secret"`
 	// Env is its whole environment; empty. Values may be secrets.
-	Env map[string]string
+	Env map[string]string `config:"secret"`
 	// Dir is its working directory, absolute; "/".
 	Dir string
 	// User and Group are the names of whom it runs as; those of the daemon, and

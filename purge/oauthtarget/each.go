@@ -5,24 +5,27 @@ import (
 	"hash/fnv"
 	"sync"
 
+	"github.com/tenantpurge/purger/purge"
 	"github.com/tenantpurge/purger/store"
 )
 
 // each calls fn for clients, several at a time, and returns how often it said yes.
+// It begins nothing more, and left is true, when enough says so; nil never does.
 // After an error it begins nothing more, and waits for what is under way. It
 // reports the error of an answer that was lost before any other.
-func (t *Target) each(ctx context.Context, clients []Client, fn func(context.Context, Client) (bool, error)) (int64, error) {
+func (t *Target) each(ctx context.Context, clients []Client, enough func(int64) bool, fn func(context.Context, Client) (bool, error)) (n int64, left bool, err error) {
 	var (
 		wg   sync.WaitGroup
 		mu   sync.Mutex
-		n    int64
 		next int
-		fail error
 	)
 	take := func() *Client {
 		mu.Lock()
 		defer mu.Unlock()
-		if fail != nil || next == len(clients) {
+		if err != nil || left || next == len(clients) {
+			return nil
+		}
+		if left = next > 0 && enough != nil && enough(n); left {
 			return nil
 		}
 		next++
@@ -31,20 +34,20 @@ func (t *Target) each(ctx context.Context, clients []Client, fn func(context.Con
 	for range min(t.cfg.Parallel, len(clients)) {
 		wg.Go(func() {
 			for c := take(); c != nil; c = take() {
-				yes, err := t.locked(ctx, *c, fn)
+				yes, fail := t.locked(ctx, *c, fn)
 				mu.Lock()
 				if yes {
 					n++
 				}
-				if err != nil && (fail == nil || store.CodeOf(fail) != store.Internal) {
-					fail = err
+				if fail != nil && (err == nil || store.CodeOf(err) != store.Internal) {
+					err = fail
 				}
 				mu.Unlock()
 			}
 		})
 	}
 	wg.Wait()
-	return n, fail
+	return n, left, err
 }
 
 // locked calls fn while nobody else deals with the same client: a token may be
@@ -53,11 +56,14 @@ func (t *Target) locked(ctx context.Context, c Client, fn func(context.Context, 
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(c.URI))
 	lock := t.locks[h.Sum32()%uint32(len(t.locks))]
+	done := purge.Idle(ctx)
 	select {
 	case lock <- struct{}{}:
+		done()
 		defer func() { <-lock }()
 		return fn(ctx, c)
 	case <-ctx.Done():
+		done()
 		return false, store.Errorf(store.Unavailable, "waiting for another call about client %q: %v", c.ID, ctx.Err())
 	}
 }

@@ -29,11 +29,11 @@ type Config struct {
 	// Insecure allows http:// to other machines.
 	Insecure bool `yaml:"insecure"`
 	// CA, Cert and Key are PEM: whom to trust, and the client's own certificate.
-	CA   string `yaml:"ca"`
-	Cert string `yaml:"cert"`
-	Key  string `yaml:"key"`
+	CA   string `yaml:"ca" config:"secret"`
+	Cert string `yaml:"cert" config:"secret"`
+	Key  string `yaml:"key" config:"secret"`
 	// Headers are sent with every call.
-	Headers map[string]string `yaml:"headers"`
+	Headers map[string]string `yaml:"headers" config:"secret"`
 	// Timeout bounds each HTTP call; 0 is 30 s. A step makes many of them.
 	Timeout time.Duration `yaml:"timeout"`
 	// MaxBody is the largest answer in bytes; 0 is 8 MiB.
@@ -150,11 +150,11 @@ func (t *Target) Count(ctx context.Context, tenantID string, kind store.Kind) (i
 	if err != nil {
 		return 0, err
 	}
-	n, err := t.each(ctx, clients, t.look)
+	n, _, err := t.each(ctx, clients, nil, t.look)
 	if err != nil {
 		return n, err
 	}
-	_, err = t.each(ctx, t.unlisted(tenantID, clients), t.lookUnlisted)
+	_, _, err = t.each(ctx, t.unlisted(tenantID, clients), nil, t.lookUnlisted)
 	return n, err
 }
 
@@ -192,10 +192,11 @@ func (t *Target) Purge(ctx context.Context, r purge.Request) (purge.Removed, err
 		}
 	}
 	more := len(pending) > r.Limit
-	n, err := t.each(ctx, pending[:min(r.Limit, len(pending))], func(ctx context.Context, c Client) (bool, error) {
+	enough := purge.Enough(ctx, time.Now())
+	n, left, err := t.each(ctx, pending[:min(r.Limit, len(pending))], enough, func(ctx context.Context, c Client) (bool, error) {
 		return t.remove(ctx, r.TenantID, c)
 	})
-	return purge.Removed{Deleted: n, More: more || err != nil}, err
+	return purge.Removed{Deleted: n, More: more || left || err != nil}, err
 }
 
 // clients returns those of a tenant, each once.

@@ -24,7 +24,7 @@ type Config struct {
 	// Name is that of the source; "" is "postgres".
 	Name string
 	// DSN is a URL or a list of keywords, as libpq has them. It is a secret.
-	DSN string
+	DSN string `config:"dsn"`
 	// Query yields the tenants; see the documentation of the package.
 	Query string
 	// Channel is what is listened to; "" is nothing.

@@ -22,8 +22,8 @@ type Options struct {
 	Connect func(ctx context.Context, cfg *pgx.ConnConfig) (*pgx.Conn, error)
 }
 
-// Source reads tenants from PostgreSQL. It implements [purge.BatchSource] and
-// [purge.Checker], and, with a channel, is watched with [Source.Watch]. It is
+// Source reads tenants from PostgreSQL. It implements [purge.BatchSource],
+// [purge.Checker] and [purge.Doctor], and, with a channel, is watched with [Source.Watch]. It is
 // safe for concurrent use.
 type Source struct {
 	cfg     Config
@@ -192,19 +192,23 @@ func (s *Source) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
 	return failed("check the query", s.conns.with(ctx, func(conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, "SELECT * FROM "+s.subquery()+" WHERE tenants.id = ANY($1)", textForm(), "{}")
-		if err != nil {
-			return err
+		fields, err := s.ask(ctx, conn)
+		if err == nil {
+			_, err = columnsOf(fields)
 		}
-		defer rows.Close()
-		fields := append([]pgconn.FieldDescription(nil), rows.FieldDescriptions()...)
-		rows.Close()
-		if err := rows.Err(); err != nil {
-			return err
-		}
-		_, err = columnsOf(fields)
 		return err
 	}))
+}
+
+// ask runs the query for no tenant and returns the columns that it yields.
+func (s *Source) ask(ctx context.Context, conn *pgx.Conn) ([]pgconn.FieldDescription, error) {
+	rows, err := conn.Query(ctx, "SELECT * FROM "+s.subquery()+" WHERE tenants.id = ANY($1)", textForm(), "{}")
+	if err != nil {
+		return nil, err
+	}
+	fields := append([]pgconn.FieldDescription(nil), rows.FieldDescriptions()...)
+	rows.Close()
+	return fields, rows.Err()
 }
 
 // arrayText returns an array in PostgreSQL's text form.

@@ -15,7 +15,8 @@ const (
 	DefaultSize = 100
 )
 
-// Config says how an API lists tenants. Secrets are given as they are.
+// Config says how an API lists tenants. Secrets are given as they are, but those of
+// the URLs.
 type Config struct {
 	// Name is that of the source; "" is "rest".
 	Name string
@@ -26,10 +27,10 @@ type Config struct {
 	Hosts    []string
 	Insecure bool
 	Auth     httpcall.Auth
-	CA       string
-	Cert     string
-	Key      string
-	Headers  map[string]string
+	CA       string            `config:"secret"`
+	Cert     string            `config:"secret"`
+	Key      string            `config:"secret"`
+	Headers  map[string]string `config:"secret"`
 	Timeout  time.Duration
 	MaxBody  int64
 
@@ -43,12 +44,14 @@ type Config struct {
 	// Times is how instants are written: "rfc3339", "" for that, "unix" for
 	// seconds, or "unixMilli".
 	Times string
+	// Secrets are what the references in the URLs of List and Get stand for.
+	Secrets httpcall.Secrets `config:"secrets"`
 }
 
 // List is how all tenants are listed.
 type List struct {
 	// URL is a path with a query, or absolute.
-	URL string
+	URL string `config:"template"`
 	// Items is the gjson path of the array of tenants; "" is the whole answer.
 	Items string
 	// Total is the gjson path of the number of all tenants. With it, a list of
@@ -61,7 +64,7 @@ type List struct {
 // none.
 type Get struct {
 	// URL has {id} in a segment of its path, or in its query.
-	URL string
+	URL string `config:"template"`
 	// Item is the gjson path of the tenant; "" is the whole answer.
 	Item string
 }

@@ -21,6 +21,8 @@ const idPlace = "{id}"
 type Source struct {
 	cfg  Config
 	call *httpcall.Client
+	// list and get are requests without what is filled in for a page or a tenant.
+	list, get httpcall.Request
 }
 
 // Options are those of the calls.
@@ -41,9 +43,15 @@ func New(cfg Config, opt Options) (*Source, error) {
 		return nil, err
 	}
 	s := &Source{cfg: cfg, call: c}
-	for field, u := range map[string]string{"list.url": cfg.List.URL, "get.url": s.getURL("id")} {
-		if err := c.Allowed(u); err != nil {
-			return nil, store.Errorf(store.Invalid, "%s: %w", field, err).At(field)
+	for _, u := range []struct {
+		field, url string
+		to         *httpcall.Request
+	}{{"list.url", cfg.List.URL, &s.list}, {"get.url", cfg.Get.URL, &s.get}} {
+		if u.to.URL, u.to.Shown, err = cfg.Secrets.URL(u.url); err == nil {
+			err = c.Allowed(of(*u.to, "id"))
+		}
+		if err != nil {
+			return nil, store.Errorf(store.Invalid, "%s: %w", u.field, err).At(u.field)
 		}
 	}
 	return s, nil
@@ -55,9 +63,15 @@ func (s *Source) Name() string { return s.cfg.Name }
 // Close closes the connections that are kept.
 func (s *Source) Close() error { return s.call.Close() }
 
-// getURL returns the URL of one tenant.
-func (s *Source) getURL(id string) string {
-	return strings.Replace(s.cfg.Get.URL, idPlace, httpcall.Escape(id), 1)
+// of returns the request for one tenant, if r has a place for its id.
+func of(r httpcall.Request, id string) httpcall.Request {
+	r.URL = strings.Replace(r.URL, idPlace, httpcall.Escape(id), 1)
+	return r
+}
+
+// page returns the request for a page of the list.
+func (s *Source) page(url string) httpcall.Request {
+	return httpcall.Request{URL: url, Shown: s.list.Shown}
 }
 
 // Tenant implements [purge.Source].
@@ -65,7 +79,7 @@ func (s *Source) Tenant(ctx context.Context, id string) (purge.SourceTenant, err
 	if _, err := httpcall.PathSegment(id); err != nil {
 		return purge.SourceTenant{}, err
 	}
-	req := httpcall.Request{URL: s.getURL(id)}
+	req := of(s.get, id)
 	a, err := s.call.Do(ctx, req)
 	switch {
 	case err != nil:
@@ -93,9 +107,9 @@ func (s *Source) Tenant(ctx context.Context, id string) (purge.SourceTenant, err
 // Tenants implements [purge.Source].
 func (s *Source) Tenants(ctx context.Context, yield func(purge.SourceRow) error) error {
 	p := pages{paging: s.cfg.List.Paging}
-	next, err := p.first(s.cfg.List.URL)
+	next, err := p.first(s.list.URL)
 	for next != "" && err == nil {
-		req := httpcall.Request{URL: next}
+		req := s.page(next)
 		var a *httpcall.Response
 		if a, err = s.call.Do(ctx, req); err != nil {
 			return unavailable(err)
@@ -145,11 +159,11 @@ func (s *Source) total(p *pages, req httpcall.Request, a *httpcall.Response, bod
 // Check asks for the first page. It implements [purge.Checker].
 func (s *Source) Check(ctx context.Context) error {
 	p := pages{paging: s.cfg.List.Paging}
-	u, err := p.first(s.cfg.List.URL)
+	u, err := p.first(s.list.URL)
 	if err != nil {
 		return err
 	}
-	req := httpcall.Request{URL: u}
+	req := s.page(u)
 	a, err := s.call.Do(ctx, req)
 	if err != nil {
 		return unavailable(err)

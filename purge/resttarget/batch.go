@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tenantpurge/purger/purge"
 	"github.com/tenantpurge/purger/purge/httpcall"
 	"github.com/tenantpurge/purger/store"
 )
@@ -16,9 +17,8 @@ const tolerance = 8
 
 // batch is what the workers of one step share.
 type batch struct {
-	ids []string
-	// half is when nothing more is begun; zero without a deadline.
-	half time.Time
+	ids    []string
+	enough func(removed int64) bool
 
 	mu      sync.Mutex
 	next    int
@@ -31,14 +31,10 @@ type batch struct {
 
 // deleteAll deletes resources side by side, and returns how many it did and
 // whether it left some for the next step. What is under way ends even when
-// another fails: its answer is not thrown away. Nothing is begun in the second
-// half of the time that the step has: a step that is slow is a short one then,
-// and not one that fails.
-func (t *Target) deleteAll(ctx context.Context, d *remove, tenantID string, ids []string) (deleted int64, left bool, err error) {
-	b := &batch{ids: ids}
-	if deadline, ok := ctx.Deadline(); ok {
-		b.half = time.Now().Add(time.Until(deadline) / 2)
-	}
+// another fails: its answer is not thrown away. It is over when it took long
+// enough; began is when the first of them was looked for.
+func (t *Target) deleteAll(ctx context.Context, d *remove, tenantID string, ids []string, began time.Time) (deleted int64, left bool, err error) {
+	b := &batch{ids: ids, enough: purge.Enough(ctx, began)}
 	var workers sync.WaitGroup
 	for range min(t.parallel, len(ids)) {
 		workers.Go(func() {
@@ -63,7 +59,7 @@ func (b *batch) take(ctx context.Context) (id string, ok bool) {
 		b.worst = worse(b.worst, store.Errorf(store.Unavailable, "stopped between two deletes: %v", ctx.Err()))
 		b.stop = true
 		return "", false
-	case b.next > 0 && !b.half.IsZero() && time.Now().After(b.half):
+	case b.next > 0 && b.enough(b.deleted):
 		b.left, b.stop = true, true
 		return "", false
 	}

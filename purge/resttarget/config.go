@@ -13,8 +13,8 @@ const (
 	DefaultSize     = 100
 )
 
-// Config describes a REST API. Secrets are given as they are. The tags are the
-// keys of the configuration file.
+// Config describes a REST API. Secrets are given as they are, but those of a [Call].
+// The tags are the keys of the configuration file.
 type Config struct {
 	// Name is that of the target; see [purge.Target].
 	Name string `yaml:"name"`
@@ -26,23 +26,25 @@ type Config struct {
 	Insecure bool          `yaml:"insecure"`
 	Auth     httpcall.Auth `yaml:"auth"`
 	// CA, Cert and Key are PEM: whom to trust, and the client's own certificate.
-	CA   string `yaml:"ca"`
-	Cert string `yaml:"cert"`
-	Key  string `yaml:"key"`
+	CA   string `yaml:"ca" config:"secret"`
+	Cert string `yaml:"cert" config:"secret"`
+	Key  string `yaml:"key" config:"secret"`
 	// Headers are sent with every call.
-	Headers map[string]string `yaml:"headers"`
+	Headers map[string]string `yaml:"headers" config:"secret"`
 	// Timeout bounds each HTTP call; 0 is 30 s. A step makes many of them.
 	Timeout time.Duration `yaml:"timeout"`
 	// MaxBody is the largest answer in bytes; 0 is 8 MiB.
 	MaxBody int64 `yaml:"maxBody"`
 	// Parallel is how many deletes of one step are under way at a time, 1 to
-	// 256; 0 is 16.
+	// 256; 0 is 16. A policy bounds how many steps there are.
 	Parallel int `yaml:"parallel"`
 	// Kinds are the kinds of resources that the API holds, at least one, unless
 	// there is Subscriptions.
 	Kinds map[store.Kind]Kind `yaml:"kinds"`
 	// Subscriptions asks for the active subscriptions of a tenant; nil does not.
 	Subscriptions *Subscriptions `yaml:"subscriptions"`
+	// Secrets are what the references in the calls stand for.
+	Secrets httpcall.Secrets `config:"secrets"`
 }
 
 // Subscriptions is how the active subscriptions of a tenant are counted: by the
@@ -65,16 +67,18 @@ type Kind struct {
 // Call is a request with places to be filled in: {tenant}, {id}, {limit},
 // {cursor}, {offset} and {page}. What is put into a path, a query, a header or
 // a body is escaped as it needs to be there; {tenant|quoted} and {id|quoted} are
-// for inside the double quotes of a filter language that escapes by backslash.
+// for inside the double quotes of a filter language that escapes by backslash. So are
+// the references of [Config.Secrets] in URL, Headers and Body, whose errors show them
+// and not what they stand for.
 type Call struct {
 	// Method; "" is GET for List and Count, DELETE for Delete and Purge.
 	Method string `yaml:"method"`
 	// URL is a path with a query that goes behind the base URL, or absolute.
-	URL     string            `yaml:"url"`
-	Headers map[string]string `yaml:"headers"`
+	URL     string            `yaml:"url" config:"template"`
+	Headers map[string]string `yaml:"headers" config:"template"`
 	// Body is JSON, or what ContentType says: application/json, "" for that, or
 	// application/x-www-form-urlencoded.
-	Body        string `yaml:"body"`
+	Body        string `yaml:"body" config:"template"`
 	ContentType string `yaml:"contentType"`
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"mime"
 	"strconv"
+	"time"
 
 	"github.com/tidwall/gjson"
 
@@ -35,6 +36,7 @@ func (t *Target) Purge(ctx context.Context, r purge.Request) (purge.Removed, err
 // before one is deleted, and each step begins at the first page: what moves up
 // when something before it is deleted is not skipped.
 func (t *Target) purgeListed(ctx context.Context, c *kind, r purge.Request) (purge.Removed, error) {
+	began := time.Now()
 	w := t.walk(c.list, r.TenantID)
 	defer func() { t.noteSkipped(w, string(r.Kind)) }()
 	var page []string
@@ -50,7 +52,7 @@ func (t *Target) purgeListed(ctx context.Context, c *kind, r purge.Request) (pur
 			n := min(len(page), r.Limit-len(ids))
 			ids, page = append(ids, page[:n]...), page[n:]
 		}
-		deleted, left, err := t.deleteAll(ctx, c.del, r.TenantID, ids)
+		deleted, left, err := t.deleteAll(ctx, c.del, r.TenantID, ids, began)
 		if err != nil || left {
 			return purge.Removed{Deleted: deleted, More: true}, err
 		}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/tenantpurge/purger/purge/httpcall"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -38,7 +39,7 @@ type bulk struct {
 }
 
 // compile checks the configuration of a kind; at is its path.
-func (k Kind) compile(at string) (*kind, error) {
+func (k Kind) compile(at string, secrets httpcall.Secrets) (*kind, error) {
 	bad := func(field, format string, args ...any) error {
 		path := at + field
 		return store.Errorf(store.Invalid, path+": "+format, args...).At(path)
@@ -54,7 +55,7 @@ func (k Kind) compile(at string) (*kind, error) {
 	c := &kind{}
 	var err error
 	if k.List != nil {
-		if c.list, err = k.List.compile(at + ".list"); err != nil {
+		if c.list, err = k.List.compile(at+".list", secrets); err != nil {
 			return nil, err
 		}
 		if k.Count == nil && k.List.Paging.Max > 0 {
@@ -62,13 +63,13 @@ func (k Kind) compile(at string) (*kind, error) {
 		}
 	}
 	if k.Count != nil {
-		if c.count, err = k.Count.compile(at + ".count"); err != nil {
+		if c.count, err = k.Count.compile(at+".count", secrets); err != nil {
 			return nil, err
 		}
 	}
 	if k.Delete != nil {
 		c.del = &remove{Delete: *k.Delete}
-		if c.del.op, err = k.Delete.Call.compile(at+".delete", http.MethodDelete, false, varTenant, varID); err != nil {
+		if c.del.op, err = k.Delete.Call.compile(at+".delete", http.MethodDelete, false, secrets, varTenant, varID); err != nil {
 			return nil, err
 		}
 		switch {
@@ -83,7 +84,7 @@ func (k Kind) compile(at string) (*kind, error) {
 	}
 	if k.Purge != nil {
 		c.purge = &bulk{Purge: *k.Purge}
-		if c.purge.op, err = k.Purge.Call.compile(at+".purge", http.MethodDelete, false, varTenant, varLimit); err != nil {
+		if c.purge.op, err = k.Purge.Call.compile(at+".purge", http.MethodDelete, false, secrets, varTenant, varLimit); err != nil {
 			return nil, err
 		}
 		if !c.purge.op.has(varTenant) {
@@ -94,12 +95,12 @@ func (k Kind) compile(at string) (*kind, error) {
 }
 
 // compile checks the configuration of a count.
-func (c Count) compile(at string) (*count, error) {
+func (c Count) compile(at string, secrets httpcall.Secrets) (*count, error) {
 	bad := func(field, format string, args ...any) error {
 		path := at + field
 		return store.Errorf(store.Invalid, path+": "+format, args...).At(path)
 	}
-	op, err := c.Call.compile(at, http.MethodGet, true, varTenant)
+	op, err := c.Call.compile(at, http.MethodGet, true, secrets, varTenant)
 	switch {
 	case err != nil:
 		return nil, err
@@ -112,7 +113,7 @@ func (c Count) compile(at string) (*count, error) {
 }
 
 // compile checks the configuration of a list.
-func (l List) compile(at string) (*list, error) {
+func (l List) compile(at string, secrets httpcall.Secrets) (*list, error) {
 	bad := func(field, format string, args ...any) error {
 		path := at + field
 		return store.Errorf(store.Invalid, path+": "+format, args...).At(path)
@@ -123,7 +124,7 @@ func (l List) compile(at string) (*list, error) {
 	if needs != "" {
 		names = append(names, needs)
 	}
-	op, err := l.Call.compile(at, http.MethodGet, true, names...)
+	op, err := l.Call.compile(at, http.MethodGet, true, secrets, names...)
 	if err != nil {
 		return nil, err
 	}

@@ -15,13 +15,14 @@ type operation struct {
 	method  string
 	safe    bool
 	url     template
+	shown   string // see [httpcall.Request]
 	headers map[string]template
 	body    template // nil without a body
 	content string
 }
 
-// compile checks a call. names are what can be filled in.
-func (c Call) compile(at, method string, safe bool, names ...string) (*operation, error) {
+// compile checks a call. secrets and names are what can be filled in.
+func (c Call) compile(at, method string, safe bool, secrets httpcall.Secrets, names ...string) (*operation, error) {
 	bad := func(field string, err error) error {
 		return store.Errorf(store.Invalid, "%s.%s: %w", at, field, err).At(at + "." + field)
 	}
@@ -41,14 +42,17 @@ func (c Call) compile(at, method string, safe bool, names ...string) (*operation
 		return nil, bad("method", fmt.Errorf("GET removes nothing"))
 	}
 	var err error
-	if o.url, err = parseURL(c.URL, names...); err != nil {
+	if o.url, err = parseURL(c.URL, secrets, names...); err == nil {
+		_, o.shown, err = secrets.URL(c.URL)
+	}
+	if err != nil {
 		return nil, bad("url", err)
 	}
 	for name, text := range c.Headers {
 		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(text) || http.CanonicalHeaderKey(name) == "Authorization" {
 			return nil, bad("headers", fmt.Errorf("%q: not a header that can be set", name))
 		}
-		if o.headers[name], err = parse(text, inHeader, names...); err != nil {
+		if o.headers[name], err = parse(text, inHeader, secrets, names...); err != nil {
 			return nil, bad("headers", err)
 		}
 	}
@@ -64,7 +68,7 @@ func (c Call) compile(at, method string, safe bool, names ...string) (*operation
 	if o.content == "" {
 		o.content = "application/json"
 	}
-	if o.body, err = parseBody(c.Body, o.content, names...); err != nil {
+	if o.body, err = parseBody(c.Body, o.content, secrets, names...); err != nil {
 		return nil, bad("body", err)
 	}
 	return o, nil
@@ -83,7 +87,7 @@ func (o *operation) has(name string) bool {
 // request fills in the values. A value that cannot be told to the API is an
 // [store.Invalid] error.
 func (o *operation) request(v vars) (httpcall.Request, error) {
-	r := httpcall.Request{Method: o.method, Safe: o.safe, Header: http.Header{}}
+	r := httpcall.Request{Method: o.method, Safe: o.safe, Shown: o.shown, Header: http.Header{}}
 	var err error
 	if r.URL, err = o.url.fill(v); err != nil {
 		return r, err

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -72,6 +73,9 @@ func TestReady_EachFileHasItsImitation(t *testing.T) {
 	}
 	for _, f := range files {
 		name := filepath.Base(f)
+		if slices.Contains([]string{"postgres.yaml", "rest.yaml", "scim.yaml", "oauth.yaml", "command.yaml"}, name) {
+			continue // they document a type, and are of no product
+		}
 		if !imitated[name] {
 			t.Errorf("%s is not exercised", name)
 		}

@@ -4,13 +4,14 @@ import (
 	"context"
 
 	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/purge/httpcall"
 	"github.com/tenantpurge/purger/store"
 )
 
 var _ purge.SubscriptionCounter = (*Target)(nil)
 
 // compile checks the configuration; at is its path.
-func (s Subscriptions) compile(at string) (*kind, error) {
+func (s Subscriptions) compile(at string, secrets httpcall.Secrets) (*kind, error) {
 	bad := func(field, text string) error {
 		path := at + field
 		return store.Errorf(store.Invalid, "%s: %s", path, text).At(path)
@@ -26,9 +27,9 @@ func (s Subscriptions) compile(at string) (*kind, error) {
 	k := &kind{}
 	var err error
 	if s.List != nil {
-		k.list, err = s.List.compile(at + ".list")
+		k.list, err = s.List.compile(at+".list", secrets)
 	} else {
-		k.count, err = s.Count.compile(at + ".count")
+		k.count, err = s.Count.compile(at+".count", secrets)
 	}
 	if err != nil {
 		return nil, err

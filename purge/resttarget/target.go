@@ -67,7 +67,7 @@ func New(cfg Config, opt Options) (*Target, error) {
 		if _, err := store.ParseKind(string(name)); err != nil {
 			return nil, store.Errorf(store.Invalid, "%s: %w", at, err).At(at)
 		}
-		compiled, err := k.compile(at)
+		compiled, err := k.compile(at, cfg.Secrets)
 		if err != nil {
 			return nil, err
 		}
@@ -75,7 +75,7 @@ func New(cfg Config, opt Options) (*Target, error) {
 	}
 	var err error
 	if cfg.Subscriptions != nil {
-		if t.subs, err = cfg.Subscriptions.compile("subscriptions"); err != nil {
+		if t.subs, err = cfg.Subscriptions.compile("subscriptions", cfg.Secrets); err != nil {
 			return nil, err
 		}
 	}
@@ -136,7 +136,7 @@ func (t *Target) reachableBy(at string, k *kind) error {
 	for what, o := range ops {
 		u, err := o.url.fill(samples)
 		if err == nil {
-			err = t.client.Allowed(u)
+			err = t.client.Allowed(httpcall.Request{URL: u, Shown: o.shown})
 		}
 		if err != nil {
 			at := at + "." + what + ".url"

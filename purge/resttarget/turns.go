@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/maphash"
 
+	"github.com/tenantpurge/purger/purge"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -25,6 +26,8 @@ func newTurns() *turns {
 // wait waits for the turn of a tenant. The caller ends it with done.
 func (t *turns) wait(ctx context.Context, tenantID string) (done func(), err error) {
 	c := t.taken[maphash.String(t.seed, tenantID)%uint64(len(t.taken))]
+	arrived := purge.Idle(ctx)
+	defer arrived()
 	select {
 	case c <- struct{}{}:
 		return func() { <-c }, nil

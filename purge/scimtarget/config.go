@@ -34,11 +34,11 @@ type Config struct {
 	Insecure bool          `yaml:"insecure"`
 	Auth     httpcall.Auth `yaml:"auth"`
 	// CA, Cert and Key are PEM: whom to trust, and the client's own certificate.
-	CA   string `yaml:"ca"`
-	Cert string `yaml:"cert"`
-	Key  string `yaml:"key"`
+	CA   string `yaml:"ca" config:"secret"`
+	Cert string `yaml:"cert" config:"secret"`
+	Key  string `yaml:"key" config:"secret"`
 	// Headers are sent with every call.
-	Headers map[string]string `yaml:"headers"`
+	Headers map[string]string `yaml:"headers" config:"secret"`
 	// Timeout bounds each HTTP call; 0 is 30 s. A step makes many of them.
 	Timeout time.Duration `yaml:"timeout"`
 	// MaxBody is the largest answer in bytes; 0 is 8 MiB.

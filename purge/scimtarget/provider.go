@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tenantpurge/purger/purge"
 	"github.com/tenantpurge/purger/purge/httpcall"
 	"github.com/tenantpurge/purger/store"
 )
@@ -52,10 +53,13 @@ func newProvider() provider {
 // discover returns what the server can do, asking it now and then.
 func (t *Target) discover(ctx context.Context) (*capabilities, error) {
 	var k *kept
+	done := purge.Idle(ctx)
 	select {
 	case k = <-t.provider.lock:
+		done()
 		defer func() { t.provider.lock <- k }()
 	case <-ctx.Done():
+		done()
 		return nil, store.Errorf(store.Unavailable, "waiting for ServiceProviderConfig: %v", ctx.Err())
 	}
 	if k.caps != nil && time.Now().Before(k.until) {

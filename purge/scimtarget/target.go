@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -126,6 +127,7 @@ func (t *Target) Purge(ctx context.Context, r purge.Request) (purge.Removed, err
 // whether there may be more: always, when it removed as many as that.
 func (t *Target) drain(ctx context.Context, p *capabilities, e *endpoint, tenantID string, limit int64) (int64, bool, error) {
 	var deleted int64
+	enough := purge.Enough(ctx, time.Now())
 	settled := map[string]bool{} // what the server said to be gone
 	stale := 0
 	for start := 1; ; {
@@ -156,7 +158,7 @@ func (t *Target) drain(ctx context.Context, p *capabilities, e *endpoint, tenant
 		before := len(settled)
 		n, err := t.remove(ctx, p, e, tenantID, items, settled)
 		deleted += n
-		if err != nil || deleted >= limit {
+		if err != nil || deleted >= limit || deleted > 0 && enough(deleted) {
 			return deleted, true, err
 		}
 		if n == 0 && len(settled) == before {

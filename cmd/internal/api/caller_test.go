@@ -42,7 +42,8 @@ func TestRoles_EachEndpointWantsItsOwn(t *testing.T) {
 		"POST /approvals/{approval}/actions/approve": client.RoleSuperAdmin, "POST /approvals/{approval}/actions/reject": client.RoleSuperAdmin,
 		"GET /targets": client.RoleViewer, "POST /targets/{target}/actions/test": client.RoleOperator,
 		"POST /targets/{target}/actions/init": client.RoleSuperAdmin, "GET /targets/{target}/findings": client.RoleOperator,
-		"GET /source": client.RoleViewer, "POST /source/actions/sync": client.RoleOperator, "POST /source/actions/accept": client.RoleSuperAdmin,
+		"GET /source/findings": client.RoleOperator,
+		"GET /source":          client.RoleViewer, "POST /source/actions/sync": client.RoleOperator, "POST /source/actions/accept": client.RoleSuperAdmin,
 	}
 	for _, role := range append(client.Roles(), "") {
 		t.Run("role "+string(role), func(t *testing.T) {

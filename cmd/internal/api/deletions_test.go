@@ -228,9 +228,9 @@ func TestPurges_TellOfProgress(t *testing.T) {
 	if rest := time.Until(p.ETA.Time); rest < 14*time.Second || rest > 16*time.Second {
 		t.Errorf("it ends in %s, want 15s", rest)
 	}
-	if err := r.store.Yield(t.Context(), claim.Token, time.Now()); err != nil {
-		t.Fatal(err)
-	}
+	r.create(t, client.NewTenant{ID: "globex"})
+	r.disable(t, days(11), "globex")
+	r.fill(t, "globex")
 	report, err := r.Run(t.Context(), purge.TriggerRun)
 	if err != nil {
 		t.Fatal(err)

@@ -87,6 +87,7 @@ func (s *server) endpoints() []endpoint {
 		{http.MethodGet, client.PathTargets + "/{target}/findings", client.RoleOperator, nil, noBody, s.diagnose},
 		{http.MethodGet, client.PathSource, client.RoleViewer, nil, noBody, s.sourceState},
 		{http.MethodPost, client.PathSource + "/actions/sync", client.RoleOperator, nil, ownBody, s.syncSource},
+		{http.MethodGet, client.PathSource + "/findings", client.RoleOperator, nil, noBody, s.diagnoseSource},
 		{http.MethodPost, client.PathSource + "/actions/accept", client.RoleSuperAdmin, nil, ownBody, s.acceptSync},
 		{http.MethodGet, "/export", client.RoleSuperAdmin, nil, noBody, s.export},
 		{http.MethodPost, "/import", client.RoleSuperAdmin, []string{"dryRun", "onConflict", "supersede"}, unkeptBody, s.importFile},

@@ -1,9 +1,12 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/tenantpurge/purger/purge"
 	"github.com/tenantpurge/purger/purge/client"
@@ -15,9 +18,36 @@ func TestSource_WithoutOneEveryCallSaysSo(t *testing.T) {
 	_, status := r.Source(t.Context())
 	_, synced := r.SyncSource(t.Context())
 	_, accepted := r.AcceptSync(t.Context(), strings.Repeat("0", 64))
-	for _, err := range []error{status, synced, accepted} {
+	_, diagnosed := r.DiagnoseSource(t.Context())
+	for _, err := range []error{status, synced, accepted, diagnosed} {
 		wantCode(t, err, store.Precondition)
 	}
+}
+
+// sickSource is a source that can look for trouble.
+type sickSource struct {
+	*fakeSource
+	found []purge.Finding
+	down  error
+}
+
+// Diagnose implements purge.Doctor.
+func (s *sickSource) Diagnose(context.Context) ([]purge.Finding, error) { return s.found, s.down }
+
+func TestSource_LooksForTrouble(t *testing.T) {
+	src := &sickSource{fakeSource: &fakeSource{}, down: errors.New("the connection was lost"),
+		found: []purge.Finding{{Severity: purge.SeverityError, Subject: "query", Text: "the role may not run it", Fix: "GRANT SELECT ON tenants TO purger;"}}}
+	both(t, func(t *testing.T, r *rig) {
+		got, err := r.DiagnoseSource(t.Context())
+		if d := cmp.Diff(client.Findings{Data: src.found, Error: src.down.Error()}, got); d != "" || err != nil {
+			t.Errorf("diagnose: %v\n%s", err, d)
+		}
+	}, withSource(t, src))
+	both(t, func(t *testing.T, r *rig) {
+		if got, err := r.DiagnoseSource(t.Context()); err != nil || len(got.Data) > 0 || got.Error != "" {
+			t.Errorf("a source that cannot look: %+v, %v", got, err)
+		}
+	}, withSource(t, &fakeSource{}))
 }
 
 func TestSource_SyncTakesOverAndStatusTellsOfIt(t *testing.T) {

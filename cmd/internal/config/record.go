@@ -18,7 +18,8 @@ import (
 // the settings of a target: the keys are the fields' names in lower camel case
 // (BaseURL is baseUrl), or those of their yaml tags, and their types say what is
 // taken. Fields of a type that is no part of a file are left out, as are those
-// with the tag config:"-". Secrets have to be references; see [Secrets].
+// with the tag config:"-". Secrets have to be references, and only fields with a tag
+// for it take them; see [Resolve].
 
 // record reads a mapping into a struct.
 type record struct {
@@ -64,7 +65,7 @@ func (r *record) structure(path string, n *yaml.Node, v reflect.Value) {
 			r.fail(at, value, "the key is in line %d already; want it once", line)
 		case r.plain(at, key) && r.plain(at, value):
 			first[key.Value] = key.Line
-			r.value(at, value, v.FieldByIndex(field.Index), place{key: nameOf(field)})
+			r.value(at, value, v.FieldByIndex(field.Index), place{key: nameOf(field), tag: field.Tag.Get("config")})
 		}
 	}
 }
@@ -89,6 +90,7 @@ func (r *record) plain(path string, n *yaml.Node) bool {
 type place struct {
 	key  string
 	free bool
+	tag  string // of the field, which says whether it takes secrets
 }
 
 // value reads one value of any type that a file can hold.
@@ -108,7 +110,7 @@ func (r *record) value(path string, n *yaml.Node, v reflect.Value, in place) {
 			r.list(path, n, v, in)
 			return
 		case reflect.Map:
-			r.table(path, n, v)
+			r.table(path, n, v, in.tag)
 			return
 		default:
 		}
@@ -134,8 +136,8 @@ func (r *record) list(path string, n *yaml.Node, v reflect.Value, in place) {
 	v.Set(list)
 }
 
-// table reads a mapping whose keys are not known before.
-func (r *record) table(path string, n *yaml.Node, v reflect.Value) {
+// table reads a mapping whose keys are not known before; tag is that of its field.
+func (r *record) table(path string, n *yaml.Node, v reflect.Value, tag string) {
 	if n.Kind != yaml.MappingNode {
 		r.fail(path, n, "want a mapping")
 		return
@@ -160,7 +162,7 @@ func (r *record) table(path string, n *yaml.Node, v reflect.Value) {
 			continue
 		}
 		one := reflect.New(v.Type().Elem()).Elem()
-		r.value(at, value, one, place{name.Value, true})
+		r.value(at, value, one, place{name.Value, true, tag})
 		table.SetMapIndex(key, one)
 	}
 	v.Set(table)
@@ -188,6 +190,9 @@ func readScalar(n *yaml.Node, v reflect.Value, in place) error {
 	case reflect.String:
 		if hasSecret(in.key, n.Value, in.free) { // before its type, of which the error shows it
 			return errSecretInFile
+		}
+		if !takesSecret(in.tag) && reference.MatchString(n.Value) {
+			return errNoSecret
 		}
 		if tag != strTag {
 			return fmt.Errorf("want %s, in quotes: %s", want, quoted(n.Value))
@@ -246,7 +251,7 @@ func readable(t reflect.Type) bool {
 // fieldsOf returns the fields of a struct that are keys.
 func fieldsOf(t reflect.Type) []reflect.StructField {
 	return slices.DeleteFunc(reflect.VisibleFields(t), func(f reflect.StructField) bool {
-		return !f.IsExported() || f.Anonymous || f.Tag.Get("config") == "-" || !readable(f.Type)
+		return !f.IsExported() || f.Anonymous || f.Tag.Get("config") == "-" || f.Tag.Get("config") == tagSecrets || !readable(f.Type)
 	})
 }
 

@@ -14,22 +14,22 @@ import (
 
 // sample is a record with a field of every type.
 type sample struct {
-	URL      string
+	URL      string `config:"dsn"`
 	BaseURL  string
-	Password string
+	Password string `config:"secret"`
 	Skipped  string `config:"-"`
 	Hook     func()
 	Wait     time.Duration
 	Count    int
 	Share    float64
 	On       bool
-	Names    []string
+	Names    []string `config:"secret"`
 	Tables   map[string]inner
 	Inner    *inner
 }
 
 type inner struct {
-	Key  string
+	Key  string `config:"secret"`
 	Size int64
 }
 
@@ -89,6 +89,7 @@ ulr: x
 hook: x
 skipped: x
 password: hunter2
+baseUrl: https://h/${file:/k}
 wait: 5
 count: 1e3
 share: -1
@@ -104,6 +105,7 @@ url: b
 		"[0].hook: unknown key; want one of url, baseUrl, password, wait, count, share, on, names, tables, inner",
 		"[0].skipped: unknown key; want one of url, baseUrl, password, wait, count, share, on, names, tables, inner",
 		"[0].password: a secret does not belong into the file; want ${credential:NAME} or ${file:/path}",
+		"[0].baseUrl: no secret is taken here, where errors show the text; want the text itself",
 		"[0].wait: want a duration with a unit, such as 30s",
 		"[0].count: want a whole number",
 		"[0].share: want a number",
@@ -114,7 +116,7 @@ url: b
 		"[0].tables.user.size: want a whole number",
 		"[0].tables.user.kye: unknown key; did you mean key?",
 		"[0].inner: want a mapping with the keys key, size",
-		"[0].url: the key is in line 13 already; want it once",
+		"[0].url: the key is in line 14 already; want it once",
 	}
 	if diff := cmp.Diff(want, said); diff != "" {
 		t.Error(diff)
@@ -184,6 +186,9 @@ func TestHasSecret(t *testing.T) {
 		"postgres://host/db?password=hunter2":        true,
 		"host=a password=hunter2":                    true,
 		"host=a password = 'x'":                      true,
+		"host=a password='${file:/run/x}' user=u":    false,
+		"host=a sslpassword=hunter2":                 true,
+		"postgres://purger@host/db?password=hunter2": true,
 		"host=a password=${file:/run/x}":             false,
 		"host=a passfile=/x":                         false,
 		"-----BEGIN PRIVATE KEY-----\nMII":           true,
@@ -215,7 +220,7 @@ func TestHasSecret(t *testing.T) {
 func TestSecrets_OfWhatIsReadAgainAreThePath(t *testing.T) {
 	type registry struct {
 		Clients string `config:"path"`
-		Token   string
+		Token   string `config:"secret"`
 	}
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "token"), []byte("hunter2\n"), 0o600); err != nil {

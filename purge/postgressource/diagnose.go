@@ -1,0 +1,92 @@
+package postgressource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/tenantpurge/purger/purge"
+)
+
+var _ purge.Doctor = (*Source)(nil)
+
+// codeInsufficientPrivilege is what PostgreSQL says where the role lacks a right.
+const codeInsufficientPrivilege = "42501"
+
+// Diagnose implements [purge.Doctor]. It runs the query for no tenant, so that
+// PostgreSQL says whether the role may, and looks at the columns; it reads no row.
+func (s *Source) Diagnose(ctx context.Context) ([]purge.Finding, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+	defer cancel()
+	var found []purge.Finding
+	err := s.conns.with(ctx, func(conn *pgx.Conn) error {
+		var role string
+		var super bool
+		err := conn.QueryRow(ctx, `SELECT rolname, rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user`).Scan(&role, &super)
+		if err != nil {
+			return err
+		}
+		found = nil // a connection that broke is replaced
+		fields, err := s.ask(ctx, conn)
+		if f, ok := wrongQuery(err, role); ok {
+			found = append(found, f)
+		} else if err != nil {
+			return err
+		} else {
+			found = append(found, aboutColumns(fields)...)
+		}
+		if super {
+			found = append(found, purge.Finding{
+				Severity: purge.SeverityWarning, Subject: "role " + role,
+				Text: "it is a superuser, and the query needs nothing but SELECT; want a role of its own in the dsn",
+				Fix:  "CREATE ROLE purger LOGIN;",
+			})
+		}
+		return nil
+	})
+	return found, failed("diagnose", err)
+}
+
+// wrongQuery tells what the server says of the query from an error of the way to it.
+func wrongQuery(err error, role string) (purge.Finding, bool) {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || !isAnswer(err) {
+		return purge.Finding{}, false
+	}
+	f := purge.Finding{Severity: purge.SeverityError, Subject: "query", Text: fmt.Sprintf("%s (SQLSTATE %s)", pg.Message, pg.Code)}
+	if pg.Code == codeInsufficientPrivilege {
+		f.Text = fmt.Sprintf("the role %s may not run it: %s", role, f.Text)
+		if m := deniedTable.FindStringSubmatch(pg.Message); m != nil {
+			f.Fix = fmt.Sprintf("GRANT SELECT ON %s TO %s;", pgx.Identifier{m[1]}.Sanitize(), pgx.Identifier{role}.Sanitize())
+		}
+	}
+	return f, true
+}
+
+// deniedTable finds the table in what PostgreSQL says in English; in another
+// language there is no advice.
+var deniedTable = regexp.MustCompile(`^permission denied for (?:table|view|materialized view|foreign table) (.+)$`)
+
+// aboutColumns looks at what the query yields.
+func aboutColumns(fields []pgconn.FieldDescription) []purge.Finding {
+	at, err := columnsOf(fields)
+	switch {
+	case err != nil:
+		return []purge.Finding{{Severity: purge.SeverityError, Subject: "query", Text: err.Error()}}
+	case at[colDisabledAt] < 0:
+		return []purge.Finding{{
+			Severity: purge.SeverityError, Subject: "query",
+			Text: "it yields no disabled_at, without which no disabled tenant is taken over",
+		}}
+	case at[colDays] < 0 && at[colPurgeAt] < 0:
+		return []purge.Finding{{
+			Severity: purge.SeverityInfo, Subject: "query",
+			Text: "it yields neither purge_after_days nor purge_at: every disabled tenant has the default grace period",
+		}}
+	}
+	return nil
+}
