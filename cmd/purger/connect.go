@@ -172,6 +172,15 @@ func (a *app) answering(ctx context.Context, c *client.Client, where string) (*s
 		"the daemon accepts connections on %s and does not answer within %s; want one that is not stopped: look at its log, or start it anew", where, answerTimeout)}, c.Close())
 }
 
+// noStore says that there is no store, and what makes one.
+func noStore(cfg config.Config) error {
+	fills := "'purger serve', 'import' or 'tenant create'"
+	if cfg.Source != nil {
+		fills = "'purger source sync', 'serve' or 'import'"
+	}
+	return fmt.Errorf("there is no store in %s; want --data-dir, or dataDir in a --config, to name a directory that %s has filled", cfg.DataDir, fills)
+}
+
 // openLocal opens the store and serves it to this process alone. The contexts
 // of its requests end with ctx.
 func (a *app) openLocal(ctx context.Context, cfg config.Config, missing whenMissing) (*session, error) {
@@ -186,7 +195,7 @@ func (a *app) openLocal(ctx context.Context, cfg config.Config, missing whenMiss
 	case err != nil:
 		return nil, err
 	case !exists && missing == refuse:
-		return nil, fmt.Errorf("there is no store in %s; want --data-dir, or dataDir in a --config, to name a directory that 'purger serve', 'import' or 'tenant create' has filled", cfg.DataDir)
+		return nil, noStore(cfg)
 	case !exists && missing == create:
 		if made, err = filepath.Abs(cfg.DataDir); err != nil {
 			return nil, err

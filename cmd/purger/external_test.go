@@ -109,7 +109,7 @@ func TestOpenExternal_TellsAllThatIsMissingAtOnce(t *testing.T) {
 // and the example.
 func TestReadyMade_IsWhatConfigCheckTakes(t *testing.T) {
 	texts := map[string]string{}
-	for _, pattern := range []string{"deploy/targets/*.yaml", "deploy/example/*/purger.yaml"} {
+	for _, pattern := range []string{"deploy/targets/*.yaml", "deploy/sources/*.yaml", "deploy/example/*/purger.yaml"} {
 		files, err := filepath.Glob("../../" + pattern)
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %v, %v", pattern, files, err)
@@ -129,7 +129,7 @@ func TestReadyMade_IsWhatConfigCheckTakes(t *testing.T) {
 	for _, block := range regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$").FindAllStringSubmatch(readText(t, "../../README.md"), -1) {
 		texts["README.md: "+strings.SplitN(block[1], "\n", 2)[0]] = block[1]
 	}
-	if len(texts) < 11 {
+	if len(texts) < 18 {
 		t.Errorf("%d texts are too few to be all of them", len(texts))
 	}
 	secret := regexp.MustCompile(`\$\{(?:credential:|file:/etc/purger/)([^}]+)\}`)
@@ -139,9 +139,13 @@ func TestReadyMade_IsWhatConfigCheckTakes(t *testing.T) {
 			t.Setenv("CREDENTIALS_DIRECTORY", dir)
 			text = strings.NewReplacer("$DATA", filepath.Join(dir, "data"), "$DSN", "postgres://purger@127.0.0.1/app").Replace(text)
 			for _, m := range secret.FindAllStringSubmatch(text, -1) {
-				writeText(t, filepath.Join(dir, m[1]), "hunter2\n")
+				secret := "hunter2\n"
+				if strings.HasSuffix(m[1], ".jsonl") { // the registry of an oauth target
+					secret = `{"tenant_id":"acme","client_id":"one","registration_client_uri":"https://login.example.com/reg/one","registration_access_token":"hunter2"}` + "\n"
+				}
+				writeText(t, filepath.Join(dir, m[1]), secret)
 			}
-			text = strings.ReplaceAll(text, "/etc/purger/", dir+"/")
+			text = strings.NewReplacer("/etc/purger/", dir+"/", "/usr/local/lib/purger/", here+"/").Replace(text)
 			path := filepath.Join(dir, "purger.yaml")
 			writeText(t, path, text)
 			var out, failed bytes.Buffer

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -62,6 +64,9 @@ func receiptTable(t *table, r store.Receipt) {
 	t.row(append([]string{"COUNTED"}, countHeads()...)...)
 	t.row(append([]string{"at the claim"}, countCells(r.Planned)...)...)
 	t.row(append([]string{"deleted"}, countCells(r.Deleted)...)...)
+	for _, name := range slices.Sorted(maps.Keys(r.Targets)) {
+		t.row(append([]string{"  in " + name}, countCells(r.Targets[name])...)...)
+	}
 	t.row(append([]string{"left"}, countCells(r.Remaining)...)...)
 	t.text("")
 	const most = 20

@@ -25,7 +25,11 @@ func newStatus(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return output.write(a.stdout, s, func(t *table) { statusTable(t, s) })
+			about, err := c.surroundings(ctx, s)
+			if err != nil {
+				return err
+			}
+			return output.write(a.stdout, s, func(t *table) { statusTable(t, s, about) })
 		})
 	}
 	return cmd
@@ -34,8 +38,56 @@ func newStatus(a *app) *cobra.Command {
 // maxProgress is how many purges under way the status shows one by one.
 const maxProgress = 20
 
+// surroundings is what a person is told beside the status.
+type surroundings struct {
+	// source is what is on record of the source, nil without one.
+	source *store.SourceState
+	// failed are the purges whose last attempt has ended without success, by tenant.
+	failed map[string]*store.Progress
+}
+
+// surroundings asks for what belongs to a status.
+func (c *session) surroundings(ctx context.Context, s client.Status) (surroundings, error) {
+	about := surroundings{failed: map[string]*store.Progress{}}
+	switch st, err := c.Source(ctx); {
+	case err == nil:
+		about.source = &st
+	case store.CodeOf(err) != store.Precondition: // that is: there is none
+		return about, err
+	}
+	for _, p := range s.Progress[:min(len(s.Progress), maxProgress)] {
+		t, err := c.Tenant(ctx, p.TenantID, false)
+		if err != nil || t.Purge == nil {
+			continue // its purge has come to an end meanwhile
+		}
+		if t.Purge.LeaseEnd.IsZero() && t.Purge.LastError != "" {
+			about.failed[p.TenantID] = t.Purge
+		}
+	}
+	return about, nil
+}
+
+// sourceText says whether the source is read, and what to do when it is not.
+func sourceText(st store.SourceState) string {
+	text := "no good sync yet"
+	if st.LastGood != nil {
+		text = "last good sync at " + timeText(st.LastGood.FinishedAt.Time)
+	}
+	last, what := st.LastRefused, "refused"
+	if f := st.LastFailed; f != nil && (last == nil || f.FinishedAt.After(last.FinishedAt.Time)) {
+		last, what = f, "failed"
+	}
+	switch {
+	case last != nil:
+		text = fmt.Sprintf("%s at %s, %s; see purger source status", what, timeText(last.FinishedAt.Time), text)
+	case st.LastGood == nil:
+		text += "; see purger source sync"
+	}
+	return text
+}
+
 // statusTable renders the status for a person: what stops purging comes first.
-func statusTable(t *table, s client.Status) {
+func statusTable(t *table, s client.Status, about surroundings) {
 	daemon := "not running"
 	if s.Daemon {
 		daemon = fmt.Sprintf("running, pid %d, version %s", s.PID, s.Version)
@@ -55,10 +107,13 @@ func statusTable(t *table, s client.Status) {
 		t.field("pass", fmt.Sprintf("running since %s (%s)", timeText(r.Since.Time), r.Trigger))
 	}
 	for _, p := range s.Progress[:min(len(s.Progress), maxProgress)] {
-		t.field("purging "+p.TenantID+" in "+p.Target, progressText(p, time.Now()))
+		t.field("purging "+p.TenantID+" in "+p.Target, progressText(p, about.failed[p.TenantID], time.Now()))
 	}
 	if n := len(s.Progress) - maxProgress; n > 0 {
 		t.field("purging", plural(int64(n), "more"))
+	}
+	if about.source != nil {
+		t.field("source", sourceText(*about.source))
 	}
 	if r := s.LastRun; r != nil {
 		t.field("last pass", runText(*r))
@@ -89,7 +144,7 @@ func closedText(g store.Gate, all store.Gates) string {
 func runText(r store.Run) string {
 	text := fmt.Sprintf("%s at %s (%s): %s purged", r.Result, timeText(r.FinishedAt.Time), r.Trigger, plural(r.Tenants, "tenant"))
 	if r.Failed > 0 {
-		text += ", " + number(r.Failed) + " failed"
+		text += ", " + number(r.Failed) + " failed or to be tried again"
 	}
 	if r.Blocked > 0 {
 		text += ", " + number(r.Blocked) + " blocked"

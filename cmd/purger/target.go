@@ -91,19 +91,33 @@ func newTargetInit(a *app) *cobra.Command {
 		Use: "init NAME", Short: "Make what a target needs of its own, such as a table",
 		Long: `init makes what a target needs of its own in its system: for PostgreSQL the ledger,
 a table that makes the counts on receipts exact even when a connection dies at the
-commit. To call it again changes nothing.`,
+commit. To call it again changes nothing. Where the role may not make it, what
+somebody who may has to run goes to standard output, and the exit code is 1.`,
 		Args: arguments("NAME"), ValidArgsFunction: a.completeTargets(1),
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return a.do(cmd, a.withoutStore(), func(ctx context.Context, c *session) error {
 			if err := c.InitTarget(ctx, args[0]); err != nil {
-				return err
+				return a.showStatements(err)
 			}
 			fmt.Fprintf(a.stdout, "Target %s has what it needs.\n", printable(args[0]))
 			return nil
 		})
 	}
 	return cmd
+}
+
+// showStatements writes what an error says that somebody else may run, which is all
+// but its first line, to standard output as it stands, and returns the rest.
+func (a *app) showStatements(err error) error {
+	text, statements, ok := strings.Cut(err.Error(), ":\n")
+	if !ok {
+		return err
+	}
+	for line := range strings.SplitSeq(strings.TrimRight(statements, "\n"), "\n") {
+		fmt.Fprintln(a.stdout, printable(line))
+	}
+	return &exitError{code: exitCode(err), err: errors.New(text + " what is on standard output")}
 }
 
 // withoutStore returns what a command on targets does about a data directory

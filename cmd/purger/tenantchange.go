@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -36,6 +37,7 @@ it with nothing lost. Deactivating again begins the period anew.`,
 			if err != nil {
 				return err
 			}
+			a.warnOfSource(ctx, c, id, "reactivates")
 			return output.write(a.stdout, d, func(t *table) {
 				t.text("Tenant %s is %s. It may be purged from %s on.", d.ID, d.Status, timeText(d.EstimatedPurgeDate.Time))
 			})
@@ -61,10 +63,25 @@ func newTenantReactivate(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			a.warnOfSource(ctx, c, id, "disables")
 			return output.write(a.stdout, r, func(t *table) { t.text("Tenant %s is %s.", r.ID, r.Status) })
 		})
 	}
 	return cmd
+}
+
+// warnOfSource says that what a person has changed lasts until the source is read
+// again, unless it says the same by then.
+func (a *app) warnOfSource(ctx context.Context, c *session, id, does string) {
+	s, err := c.Source(ctx)
+	if err != nil || s.LastGood == nil {
+		return // none is configured, or none was ever read
+	}
+	fmt.Fprintf(a.stderr, "purger: the source decides: if it lists %s, its next sync %s it again unless it is changed there, too", printable(id), does)
+	if does == "disables" {
+		fmt.Fprintf(a.stderr, "; until then: purger tenant hold %s --reason TEXT", printable(id))
+	}
+	fmt.Fprintln(a.stderr)
 }
 
 // newTenantHold returns the command "tenant hold".

@@ -56,6 +56,9 @@ func (u unmadeSource) Tenant(context.Context, string) (purge.SourceTenant, error
 	return purge.SourceTenant{}, u.error()
 }
 
+// Check implements purge.Checker.
+func (u unmadeSource) Check(context.Context) error { return u.error() }
+
 func (u unmadeSource) error() error {
 	return store.Errorf(store.Unavailable, "the source cannot be used by this command: %w", u.why)
 }

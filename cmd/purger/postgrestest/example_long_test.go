@@ -3,6 +3,7 @@
 package postgrestest
 
 import (
+	"errors"
 	"net"
 	"os"
 	"os/exec"
@@ -12,13 +13,16 @@ import (
 	"testing"
 )
 
-// TestExample_OneCommandPurgesAndASecondShowsWhatIsLeft runs what README says.
+// TestExample_OneCommandPurgesAndASecondShowsWhatIsLeft runs what README says, in a
+// directory that only its owner can reach, as the home of root is: PostgreSQL runs
+// as another user then.
 func TestExample_OneCommandPurgesAndASecondShowsWhatIsLeft(t *testing.T) {
 	dir, err := os.MkdirTemp("", "purger-example-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(dir, 0o755); err != nil { // PostgreSQL runs as another user than root
+	// What a run leaves that could not make its database.
+	if err := os.Mkdir(filepath.Join(dir, "pg"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -30,8 +34,9 @@ func TestExample_OneCommandPurgesAndASecondShowsWhatIsLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	env := append(os.Environ(), "PURGER_EXAMPLE="+dir, "PURGER_EXAMPLE_PORT="+port)
-	script := func(name string) string {
-		cmd := exec.Command("../../../deploy/example/postgres/" + name)
+	script := func(name string, args ...string) string {
+		t.Helper()
+		cmd := exec.Command("../../../deploy/example/postgres/"+name, args...)
 		cmd.Env = env
 		out, err := cmd.CombinedOutput()
 		if err != nil {
@@ -40,16 +45,25 @@ func TestExample_OneCommandPurgesAndASecondShowsWhatIsLeft(t *testing.T) {
 		return string(out)
 	}
 	t.Cleanup(func() {
-		stop := exec.Command("sh", "-c", `kill -INT "$(head -1 "$0/pg/postmaster.pid")" && while [ -e "$0/pg/postmaster.pid" ]; do sleep 0.1; done`, dir)
-		if out, err := stop.CombinedOutput(); err != nil {
-			t.Errorf("stop PostgreSQL: %v\n%s", err, out)
+		database, err := filepath.EvalSymlinks(filepath.Join(dir, "pg"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out := script("run", "stop"); !strings.Contains(out, "PostgreSQL has ended") || !strings.Contains(out, "rm -r "+dir) {
+			t.Errorf("run stop printed\n%s", out)
+		}
+		if _, err := os.Stat(filepath.Join(database, "data", "postmaster.pid")); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("after run stop: %v, want no PostgreSQL", err)
+		}
+		if err := os.RemoveAll(database); err != nil {
+			t.Error(err)
 		}
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
 		}
 	})
 	const purged = "purged 95 tenants with 70 sub-tenants, 190 OAuth clients, 480 API keys, 1,000 credentials, 1,900 users"
-	if out := script("run"); !strings.Contains(out, purged) {
+	if out := script("run"); !strings.Contains(out, purged) || !strings.Contains(out, "run stop") {
 		t.Errorf("run printed\n%s", out)
 	}
 	fields := func(line string) string { return strings.Join(strings.Fields(line), "") }
@@ -59,7 +73,7 @@ func TestExample_OneCommandPurgesAndASecondShowsWhatIsLeft(t *testing.T) {
 			t.Errorf("left printed\n%s\nwant %s", left, want)
 		}
 	}
-	if out := script("run"); !strings.Contains(out, "nothing") && !strings.Contains(out, "purged 0 tenants") {
+	if out := script("run"); !strings.Contains(out, "purged nothing") || !strings.Contains(out, "running, pid") {
 		t.Errorf("run, once more, printed\n%s", out)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "data", "purger.db")); err != nil {
