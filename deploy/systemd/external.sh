@@ -126,7 +126,7 @@ reaches_other_systems() {
 	serve_files
 	serve_login
 	client stays
-	install -m 600 <(echo a%2Fb%23c%25d) /etc/purger/app-password
+	install -m 600 <(echo 'a/b#c%d') /etc/purger/app-password
 	configure "${external[@]}" "$external_program, limits: {cpu: 5s, memory: 536870912, files: 64, processes: 256, fileSize: 65536}}"
 
 	readme_block sandbox >sandbox.sh
