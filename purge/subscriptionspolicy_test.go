@@ -108,8 +108,10 @@ func TestRun_ATargetWithAnOpenBreakerIsNotAskedForEachTenant(t *testing.T) {
 		}
 		b.set(nil, nil)
 		time.Sleep(time.Minute)
-		if r := mustRun(t, e); r.Totals.Deleted < 900 {
-			t.Errorf("%+v after the cooldown", r.Totals)
+		// All but those that are under way beside the one that tries it.
+		underWay := int64(4 * purge.DefaultSettings().Concurrency)
+		if r := mustRun(t, e); r.Totals.Deleted < 1000-underWay {
+			t.Errorf("%+v after the cooldown; want at most %d put off", r.Totals, underWay)
 		}
 	})
 }
