@@ -154,7 +154,7 @@ func printableText(s string) string {
 		return r
 	}, strings.ToValidUTF8(s, "\uFFFD"))
 	if len(s) > maxErrorLength {
-		s = strings.ToValidUTF8(s[:maxErrorLength-3], "") + "..."
+		s = store.Cut(s, maxErrorLength-3) + "..."
 	}
 	return s
 }

@@ -96,7 +96,7 @@ func (t *SourceTenant) adoption(grace store.Grace) (store.Adoption, error) {
 		}
 		a.Disabled, a.DisabledAt, a.PurgeAfterDays = true, store.Trim(t.DisabledAt), days
 	default:
-		return a, store.Errorf(store.Invalid, "status %q: want active or disabled", clipText(string(t.Status))).At("status")
+		return a, store.Errorf(store.Invalid, "status %s: want active or disabled", store.Quote(string(t.Status))).At("status")
 	}
 	// The store would refuse what is wrong in the record as a whole.
 	v := store.Tenant{ID: t.ID, Status: t.Status, DisabledAt: a.DisabledAt, PurgeAfterDays: a.PurgeAfterDays, EstimatedPurgeDate: a.Date()}
@@ -165,13 +165,4 @@ func checkSource(s Source) error {
 		return fmt.Errorf("name of the source: %w", err)
 	}
 	return nil
-}
-
-// clipText cuts a text of a source to what a message can hold.
-func clipText(s string) string {
-	const limit = 64
-	if len(s) > limit {
-		return s[:limit] + "..."
-	}
-	return s
 }

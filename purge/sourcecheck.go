@@ -248,7 +248,7 @@ func (c *confirmation) judge(ctx context.Context, e *Engine, s *settings, k kin,
 		a, err = row.Tenant.adoption(s.Grace)
 	}
 	if err == nil && row.Tenant.ID != k.id {
-		err = store.Errorf(store.Invalid, "the source answered for tenant %q", clipText(row.Tenant.ID))
+		err = store.Errorf(store.Invalid, "the source answered for tenant %s", store.Quote(row.Tenant.ID))
 	}
 	if err != nil {
 		e.log.Warn("the source says of a tenant that is due what cannot be understood", zap.String("tenant", k.id),

@@ -410,7 +410,7 @@ func appendLetter(letters []store.DeadLetter, row int64, id, reason string) []st
 	if len(letters) >= store.MaxDeadLetters {
 		return letters
 	}
-	return append(letters, store.DeadLetter{Row: row, ID: printableText(clipText(id)), Reason: printableText(reason)})
+	return append(letters, store.DeadLetter{Row: row, ID: printableText(store.Cut(id, store.MaxIDLength)), Reason: printableText(reason)})
 }
 
 // refusal returns why a person has to look at the sync first, "" when nobody has

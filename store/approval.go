@@ -144,7 +144,7 @@ func NewApproval(id string, req ApprovalRequest, t *Tenant, g *Gates, o Origin) 
 		a.Gates = g.Digest()
 		return a, nil
 	case req.Action != ApproveDelete || t == nil:
-		return a, Errorf(Invalid, "action %q: want %s with a tenant, or %s", req.Action, ApproveDelete, ApproveResume)
+		return a, Errorf(Invalid, "action %s: want %s with a tenant, or %s", Quote(string(req.Action)), ApproveDelete, ApproveResume)
 	case req.Version != 0 && req.Version != t.Version:
 		return a, Errorf(Conflict, "tenant %q has version %d, not %d", t.ID, t.Version, req.Version).At("version")
 	}

@@ -24,7 +24,7 @@ func ParseKind(s string) (Kind, error) {
 			return k, nil
 		}
 	}
-	return "", Errorf(Invalid, "kind %q: want oauthClient, apiKey, credential or user", s).At("kind")
+	return "", Errorf(Invalid, "kind %s: want oauthClient, apiKey, credential or user", Quote(s)).At("kind")
 }
 
 // Counts holds a number of resources for each kind, and of sub-tenants. The

@@ -186,7 +186,7 @@ func CheckMarkKind(kind MarkKind) error {
 	if slices.Contains(MarkKinds(), kind) {
 		return nil
 	}
-	return Errorf(Invalid, "marks of kind %q: want one of %v", kind, MarkKinds())
+	return Errorf(Invalid, "marks of kind %s: want one of %v", Quote(string(kind)), MarkKinds())
 }
 
 // check returns an [Invalid] error for a mark that cannot be kept.

@@ -30,7 +30,7 @@ func ParseStatus(s string) (Status, error) {
 			return v, nil
 		}
 	}
-	return "", Errorf(Invalid, "status %q: want active, disabled, purging, failed or deleted", s).At("status")
+	return "", Errorf(Invalid, "status %s: want active, disabled, purging, failed or deleted", Quote(s)).At("status")
 }
 
 // Irrevocable reports whether the tenant is past the point at which

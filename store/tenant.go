@@ -213,7 +213,7 @@ func (t *Tenant) Validate() error {
 // [A-Za-z0-9][A-Za-z0-9._:-]{0,127}.
 func CheckID(field, id string) error {
 	bad := func(why string) error {
-		return Errorf(Invalid, "%s %s: %s; want [A-Za-z0-9][A-Za-z0-9._:-]{0,127}", field, quoteShort(id), why).At(field)
+		return Errorf(Invalid, "%s %s: %s; want [A-Za-z0-9][A-Za-z0-9._:-]{0,127}", field, Quote(id), why).At(field)
 	}
 	if id == "" {
 		return bad("empty")
@@ -241,11 +241,11 @@ func CheckText(field, s string, limit int) error {
 		return Errorf(Invalid, "%s: %d bytes long; want at most %d", field, len(s), limit).At(field)
 	}
 	if !utf8.ValidString(s) {
-		return Errorf(Invalid, "%s %s: not valid UTF-8", field, quoteShort(s)).At(field)
+		return Errorf(Invalid, "%s %s: not valid UTF-8", field, Quote(s)).At(field)
 	}
 	for _, r := range s {
 		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029' {
-			return Errorf(Invalid, "%s %s: holds the control character %U", field, quoteShort(s), r).At(field)
+			return Errorf(Invalid, "%s %s: holds the control character %U", field, Quote(s), r).At(field)
 		}
 	}
 	return nil
@@ -268,20 +268,11 @@ func CheckHostname(h string) error {
 		case c == '.' && label > 0 && i+1 < len(h):
 			label = 0
 		default:
-			return Errorf(Invalid, "hostname %s: want labels of letters, digits and hyphens, separated by dots", quoteShort(h)).At("hostname")
+			return Errorf(Invalid, "hostname %s: want labels of letters, digits and hyphens, separated by dots", Quote(h)).At("hostname")
 		}
 		if label > 63 {
-			return Errorf(Invalid, "hostname %s: a label is longer than 63 bytes", quoteShort(h)).At("hostname")
+			return Errorf(Invalid, "hostname %s: a label is longer than 63 bytes", Quote(h)).At("hostname")
 		}
 	}
 	return nil
-}
-
-// quoteShort quotes s for a message, cut to a readable length.
-func quoteShort(s string) string {
-	const limit = 64
-	if len(s) > limit {
-		return fmt.Sprintf("%q...", s[:limit])
-	}
-	return fmt.Sprintf("%q", s)
 }

@@ -49,7 +49,7 @@ func FormatTime(t time.Time) string {
 func ParseTime(field, s string) (time.Time, error) {
 	t, err := parseTime(field, s)
 	if err == nil && s != "" && (t.Before(minTime) || t.After(maxTime)) {
-		return time.Time{}, Errorf(Invalid, "%s %s: want a time between 1970-01-02 and 2262-01-01", field, quoteShort(s)).At(field)
+		return time.Time{}, Errorf(Invalid, "%s %s: want a time between 1970-01-02 and 2262-01-01", field, Quote(s)).At(field)
 	}
 	return t, err
 }
@@ -62,7 +62,7 @@ func parseTime(field, s string) (time.Time, error) {
 	// Package time takes "T1:00:00" and "00,5" too, whatever the function.
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil || s[len("2026-01-05T10")] != ':' || strings.Contains(s, ",") {
-		return time.Time{}, Errorf(Invalid, "%s %s: want a time such as 2026-01-05T10:00:00.000Z", field, quoteShort(s)).At(field)
+		return time.Time{}, Errorf(Invalid, "%s %s: want a time such as 2026-01-05T10:00:00.000Z", field, Quote(s)).At(field)
 	}
 	return Trim(t), nil
 }
@@ -91,7 +91,7 @@ func (t Timestamp) append(b []byte) []byte {
 func (t *Timestamp) UnmarshalJSON(b []byte) error {
 	var s string
 	if err := json.Unmarshal(b, &s); err != nil {
-		return Errorf(Invalid, "time %s: want a string such as \"2026-01-05T10:00:00.000Z\"", quoteShort(string(b)))
+		return Errorf(Invalid, "time %s: want a string such as \"2026-01-05T10:00:00.000Z\"", Quote(string(b)))
 	}
 	v, err := parseTime("time", s)
 	if err != nil {

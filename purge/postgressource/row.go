@@ -85,7 +85,7 @@ func (at *columns) row(values [][]byte) purge.SourceRow {
 	if s := text(colDays); s != nil {
 		n, err := strconv.Atoi(*s)
 		if err != nil || n == 0 { // 0 would be taken for the default
-			r.Err = fmt.Errorf("purge_after_days %q: want a positive integer", clip(*s))
+			r.Err = fmt.Errorf("purge_after_days %s: want a positive integer", store.Quote(*s))
 		}
 		t.PurgeAfterDays = n
 	}
@@ -96,7 +96,7 @@ func (at *columns) row(values [][]byte) purge.SourceRow {
 		}
 		v, err := parseTime(*s)
 		if err != nil {
-			r.Err = fmt.Errorf("%s %q: want a timestamp with time zone", columnNames()[c], clip(*s))
+			r.Err = fmt.Errorf("%s %s: want a timestamp with time zone", columnNames()[c], store.Quote(*s))
 		}
 		*to = v
 	}
@@ -117,13 +117,4 @@ func parseTime(s string) (time.Time, error) {
 		}
 	}
 	return time.Time{}, err
-}
-
-// clip cuts a text to what a message can hold.
-func clip(s string) string {
-	const limit = 40
-	if len(s) > limit {
-		return s[:limit] + "..."
-	}
-	return s
 }

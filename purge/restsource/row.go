@@ -57,12 +57,12 @@ func (c *Config) row(v gjson.Result) purge.SourceRow {
 	case slices.Contains(c.Disabled, status):
 		t.Status = store.StatusDisabled
 	default:
-		fail("status", "%q is neither among active nor among disabled", clip(status))
+		fail("status", "%s is neither among active nor among disabled", store.Quote(status))
 	}
 	if days := text("purgeAfterDays", c.Fields.PurgeAfterDays); days != nil {
 		n, err := strconv.Atoi(*days)
 		if err != nil || n == 0 { // 0 would be taken for the default
-			fail("purgeAfterDays", "%q: want a positive integer", clip(*days))
+			fail("purgeAfterDays", "%s: want a positive integer", store.Quote(*days))
 		}
 		t.PurgeAfterDays = n
 	}
@@ -73,7 +73,7 @@ func (c *Config) row(v gjson.Result) purge.SourceRow {
 		}
 		at, err := c.parseTime(*s)
 		if err != nil {
-			fail(field, "%q: want a time as %s", clip(*s), c.Times)
+			fail(field, "%s: want a time as %s", store.Quote(*s), c.Times)
 		}
 		return at
 	}
@@ -100,13 +100,4 @@ func (c *Config) parseTime(s string) (time.Time, error) {
 		return time.Unix(n, 0).UTC(), nil
 	}
 	return time.UnixMilli(n).UTC(), nil
-}
-
-// clip cuts a text to what a message can hold.
-func clip(s string) string {
-	const limit = 40
-	if len(s) > limit {
-		return s[:limit] + "..."
-	}
-	return s
 }

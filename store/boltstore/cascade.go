@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/tenantpurge/purger/store"
 )
@@ -107,14 +106,10 @@ func (s *Store) Postpone(ctx context.Context, tok store.Token, f store.Failure) 
 // clipError makes the text of an error fit to be kept.
 func clipError(s string) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
-	if len(s) <= maxError {
-		return s
+	if begin := store.Cut(s, maxError); begin != s {
+		return begin + "..."
 	}
-	s = s[:maxError]
-	for !utf8.ValidString(s) {
-		s = s[:len(s)-1]
-	}
-	return s + "..."
+	return s
 }
 
 // Yield implements [store.Store].

@@ -133,8 +133,8 @@ func findPlace(tx *bolt.Tx, id string) (place, error) {
 
 // clip keeps an id that nobody checked readable in a message.
 func clip(id string) string {
-	if len(id) > store.MaxIDLength {
-		return id[:store.MaxIDLength] + "..."
+	if begin := store.Cut(id, store.MaxIDLength); begin != id {
+		return begin + "..."
 	}
 	return id
 }

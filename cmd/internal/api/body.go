@@ -88,7 +88,7 @@ func readAll(w http.ResponseWriter, r *request) ([]byte, error) {
 // body that is compressed: none is read in another form than it says.
 func checkContentType(h http.Header, want ...string) error {
 	if coding := strings.Join(h.Values("Content-Encoding"), ", "); coding != "" && !strings.EqualFold(coding, "identity") {
-		return &refusal{http.StatusUnsupportedMediaType, store.Errorf(store.Invalid, "content type with the encoding %s: want none", quote(coding))}
+		return &refusal{http.StatusUnsupportedMediaType, store.Errorf(store.Invalid, "content type with the encoding %s: want none", store.Quote(coding))}
 	}
 	header := strings.Join(h.Values("Content-Type"), ", ")
 	mediaType, params, err := mime.ParseMediaType(header)
@@ -97,7 +97,7 @@ func checkContentType(h http.Header, want ...string) error {
 		return nil
 	}
 	return &refusal{http.StatusUnsupportedMediaType,
-		store.Errorf(store.Invalid, "content type %s: want %s", quote(header), strings.Join(want, " or "))}
+		store.Errorf(store.Invalid, "content type %s: want %s", store.Quote(header), strings.Join(want, " or "))}
 }
 
 // decodeObject reads one JSON object.
@@ -122,9 +122,9 @@ func decodeObject(data []byte, m members) error {
 		to, ok := m[name]
 		switch {
 		case !ok && len(m) == 0:
-			return store.Errorf(store.Invalid, "member %s: there are none here", quote(name)).At(cut(name))
+			return store.Errorf(store.Invalid, "member %s: there are none here", store.Quote(name)).At(cut(name))
 		case !ok:
-			return store.Errorf(store.Invalid, "member %s: want %s", quote(name),
+			return store.Errorf(store.Invalid, "member %s: want %s", store.Quote(name),
 				strings.Join(slices.Sorted(maps.Keys(m)), ", ")).At(cut(name))
 		case seen[name]:
 			return store.Errorf(store.Invalid, "member %s: given twice", name).At(name)

@@ -32,7 +32,7 @@ func (c Caller) may(e endpoint, id string) error {
 	case c.Role == client.RoleTenant && (e.role != client.RoleTenant || id != "" && id != c.TenantID):
 		return store.Errorf(store.Forbidden, "a tenant's own token reads the status of that tenant and nothing else")
 	case !c.Role.AtLeast(e.role):
-		return store.Errorf(store.Forbidden, "%s %s wants the role %s; %s has %s", e.method, e.url(), e.role, quote(c.Actor.ID), c.roleText())
+		return store.Errorf(store.Forbidden, "%s %s wants the role %s; %s has %s", e.method, e.url(), e.role, store.Quote(c.Actor.ID), c.roleText())
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func (c confirmation) check(t *store.Tenant) error {
 	for _, header := range []string{qlikConfirmHeader, confirmHeader} {
 		for _, name := range c.names[header] {
 			if !sameHost(name, t.Hostname) {
-				return parameterf(header, "%s %s: it is not the host name of tenant %q", header, quote(name), t.ID)
+				return parameterf(header, "%s %s: it is not the host name of tenant %q", header, store.Quote(name), t.ID)
 			}
 			there = true
 		}

@@ -21,7 +21,7 @@ func (s *server) deleteTenant(w http.ResponseWriter, r *request) error {
 	}
 	for _, id := range r.Header.Values(client.HeaderTenant) {
 		if id != r.id {
-			return parameterf("x-tenantid", "x-tenantid %s: the path is of tenant %q; want the same id in both", quote(id), r.id)
+			return parameterf("x-tenantid", "x-tenantid %s: the path is of tenant %q; want the same id in both", store.Quote(id), r.id)
 		}
 	}
 	conf := confirmationOf(r)

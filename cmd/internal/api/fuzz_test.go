@@ -165,6 +165,7 @@ func FuzzQuery(f *testing.F) {
 	for _, seed := range []string{
 		"", "limit=100", "limit=0100", "limit=+1", "limit=1e2", "limit=9223372036854775808", "due=true", "due=TRUE", "due=true&due=true", "sort=id&page=aWFjbWU", "sort=estimatedPurgeDate&page=ZQAAAZxxAAAAYQ",
 		"page=aWE=", "page=aWF", "a;b", "%zz", "%00=1", "parentId=", "parentId=%2e%2e", "status=purged", "status=deleted", "%e2%80%ae=1", "sort=estimatedPurgeDate&page=Zf__________YQ", "limit", "=1", "&&&",
+		"status=" + strings.Repeat("!", 70), "due=" + strings.Repeat("!", 70), "version=" + strings.Repeat("!", 70), "sort=" + strings.Repeat("!", 70), "parentId=" + strings.Repeat("!", 200),
 	} {
 		f.Add(seed)
 	}

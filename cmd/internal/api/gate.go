@@ -175,7 +175,7 @@ func (g *Gate) admit(r *http.Request, policy GatePolicy) error {
 	}
 	c, err := g.o.Authenticate(r)
 	if err == nil && !c.Role.AtLeast(client.RoleViewer) {
-		err = store.Errorf(store.Forbidden, "%s wants the role %s; %s has %s", GatePath, client.RoleViewer, quote(c.Actor.ID), c.roleText())
+		err = store.Errorf(store.Forbidden, "%s wants the role %s; %s has %s", GatePath, client.RoleViewer, store.Quote(c.Actor.ID), c.roleText())
 	}
 	return err
 }

@@ -37,7 +37,7 @@ func (s *server) issueToken(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	if !caller.Role.AtLeast(client.RoleSuperAdmin) {
-		return store.Errorf(store.Forbidden, "%s has %s by now; want %s", quote(caller.Actor.ID), caller.roleText(), client.RoleSuperAdmin)
+		return store.Errorf(store.Forbidden, "%s has %s by now; want %s", store.Quote(caller.Actor.ID), caller.roleText(), client.RoleSuperAdmin)
 	}
 	now := time.Now()
 	life := time.Duration(in.Seconds) * time.Second

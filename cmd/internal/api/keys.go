@@ -91,7 +91,7 @@ func (set keySet) verify(token *jose.JSONWebSignature) ([]byte, error) {
 		}
 	}
 	if !fits {
-		return nil, fmt.Errorf("no key fits a token with kid %s and alg %q", quote(header.KeyID), header.Algorithm)
+		return nil, fmt.Errorf("no key fits a token with kid %s and alg %s", store.Quote(header.KeyID), store.Quote(header.Algorithm))
 	}
 	return nil, errors.New("the signature is wrong")
 }

@@ -57,7 +57,7 @@ func (t *turnstile) enter(w http.ResponseWriter, subject string) (*visit, error)
 	switch {
 	case places > 0 && t.open[subject] >= own:
 		retryAfter(w, busyRetry)
-		return nil, store.Errorf(store.Exhausted, "%d requests of %s are being answered; try again in a moment", own, quote(subject))
+		return nil, store.Errorf(store.Exhausted, "%d requests of %s are being answered; try again in a moment", own, store.Quote(subject))
 	case places > 0 && t.inside >= places:
 		retryAfter(w, busyRetry)
 		return nil, store.Errorf(store.Unavailable, "%d requests are being answered; try again in a moment", places)
@@ -108,7 +108,7 @@ func (t *turnstile) admit(w http.ResponseWriter, subject string, now time.Time) 
 	}
 	reservation.CancelAt(now)
 	retryAfter(w, wait)
-	return store.Errorf(store.Exhausted, "more than %d requests a second of %s; try again later", l.PerSubject, quote(subject))
+	return store.Errorf(store.Exhausted, "more than %d requests a second of %s; try again later", l.PerSubject, store.Quote(subject))
 }
 
 // now returns the limits in force.

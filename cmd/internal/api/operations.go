@@ -163,7 +163,7 @@ func (o *operations) mayReload(r *http.Request) error {
 	}
 	c, err := o.Authenticate(r)
 	if err == nil && !c.Role.AtLeast(client.RoleSuperAdmin) {
-		err = store.Errorf(store.Forbidden, "%s wants the role %s; %s has %s", r.URL.Path, client.RoleSuperAdmin, quote(c.Actor.ID), c.roleText())
+		err = store.Errorf(store.Forbidden, "%s wants the role %s; %s has %s", r.URL.Path, client.RoleSuperAdmin, store.Quote(c.Actor.ID), c.roleText())
 	}
 	return err
 }

@@ -97,9 +97,9 @@ func (p *patch) add(operation json.RawMessage) error {
 		return nil
 	}
 	if *path == "/hostnames" || strings.HasPrefix(*path, "/hostnames/") {
-		return store.Errorf(store.Invalid, "path %s: a tenant has one host name and no aliases; want /hostname or /hostnames/0", quote(*path)).At("path")
+		return store.Errorf(store.Invalid, "path %s: a tenant has one host name and no aliases; want /hostname or /hostnames/0", store.Quote(*path)).At("path")
 	}
-	return store.Errorf(store.Invalid, "path %s: want /name, /hostname, /hostnames/0 or /activeSubscriptions", quote(*path)).At("path")
+	return store.Errorf(store.Invalid, "path %s: want /name, /hostname, /hostnames/0 or /activeSubscriptions", store.Quote(*path)).At("path")
 }
 
 // text reads a value that is a sound text.

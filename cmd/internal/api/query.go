@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/tenantpurge/purger/store"
 )
@@ -25,9 +24,9 @@ func readQuery(r *http.Request, allowed []string) (query, error) {
 	for name, v := range values {
 		switch {
 		case !slices.Contains(allowed, name) && len(allowed) == 0:
-			return nil, parameterf(cut(name), "parameter %s: there are none here", quote(name))
+			return nil, parameterf(cut(name), "parameter %s: there are none here", store.Quote(name))
 		case !slices.Contains(allowed, name):
-			return nil, parameterf(cut(name), "parameter %s: want %s", quote(name), strings.Join(allowed, ", "))
+			return nil, parameterf(cut(name), "parameter %s: want %s", store.Quote(name), strings.Join(allowed, ", "))
 		case len(v) > 1:
 			return nil, parameterf(name, "parameter %s: given %d times", name, len(v))
 		}
@@ -45,7 +44,7 @@ func (q query) flag(name string) (bool, error) {
 	case v == "true":
 		return true, nil
 	}
-	return false, parameterf(name, "%s %s: want true or false", name, quote(v))
+	return false, parameterf(name, "%s %s: want true or false", name, store.Quote(v))
 }
 
 // number returns a parameter that is a whole number from lowest to highest;
@@ -58,7 +57,7 @@ func (q query) number(name string, lowest, highest, otherwise int64) (int64, err
 	n, err := strconv.ParseInt(v, 10, 64)
 	// Only the one way to write a number that ParseInt itself would choose.
 	if err != nil || strconv.FormatInt(n, 10) != v || n < lowest || n > highest {
-		return 0, parameterf(name, "%s %s: want a whole number, %d to %d", name, quote(v), lowest, highest)
+		return 0, parameterf(name, "%s %s: want a whole number, %d to %d", name, store.Quote(v), lowest, highest)
 	}
 	return n, nil
 }
@@ -72,28 +71,11 @@ func (q query) oneOf(name string, words ...string) (string, error) {
 	case slices.Contains(words, v):
 		return v, nil
 	}
-	return "", parameterf(name, "%s %s: want %s", name, quote(v), strings.Join(words, " or "))
+	return "", parameterf(name, "%s %s: want %s", name, store.Quote(v), strings.Join(words, " or "))
 }
 
 // maxQuote is how much of what a caller sent is told back, in bytes.
 const maxQuote = 64
 
-// quote quotes what a caller sent for a message, cut to a readable length.
-func quote(s string) string {
-	if short := cut(s); short != s {
-		return strconv.Quote(short) + "..."
-	}
-	return strconv.Quote(s)
-}
-
-// cut returns what a caller sent, cut to a readable length between characters.
-func cut(s string) string {
-	if len(s) <= maxQuote {
-		return s
-	}
-	end := maxQuote
-	for end > maxQuote-utf8.UTFMax && !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return s[:end]
-}
+// cut returns what a caller sent, cut to a readable length.
+func cut(s string) string { return store.Cut(s, maxQuote) }

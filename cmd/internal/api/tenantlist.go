@@ -141,7 +141,7 @@ func cursorOf(q query, sort string) (store.Cursor, error) {
 	if !ok {
 		return c, nil
 	}
-	bad := parameterf("page", "page %s: want the member next of the page before, with the same sort", quote(v))
+	bad := parameterf("page", "page %s: want the member next of the page before, with the same sort", store.Quote(v))
 	b, err := base64.RawURLEncoding.Strict().DecodeString(v)
 	if err != nil || len(b) == 0 || b[0] != sort[0] {
 		return c, bad

@@ -129,7 +129,7 @@ func (t *Tokens) callerOf(token *oidc.IDToken) (Caller, error) {
 	}
 	if reserved(c.Actor.ID) {
 		return Caller{}, store.Errorf(store.Unauthenticated,
-			"token: the claim sub is %s: purger itself gives ids such as purger, and any that begins with uid:, gid:, local:, source: or purger:; want another one of the issuer", quote(c.Actor.ID))
+			"token: the claim sub is %s: purger itself gives ids such as purger, and any that begins with uid:, gid:, local:, source: or purger:; want another one of the issuer", store.Quote(c.Actor.ID))
 	}
 	tenant := claim(claims, t.o.TenantClaim)
 	implicit := tenant == nil || tenant == ""

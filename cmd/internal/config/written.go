@@ -2,8 +2,8 @@ package config
 
 import (
 	"strconv"
-	"unicode/utf8"
 
+	"github.com/tenantpurge/purger/store"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -46,12 +46,8 @@ func quoted(s string) string { return strconv.Quote(cut(s)) }
 
 // cut cuts s between two characters.
 func cut(s string) string {
-	if len(s) <= maxShown {
-		return s
+	if begin := store.Cut(s, maxShown); begin != s {
+		return begin + "..."
 	}
-	end := maxShown
-	for end > 0 && !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return s[:end] + "..."
+	return s
 }
