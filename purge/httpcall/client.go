@@ -3,9 +3,11 @@ package httpcall
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -43,9 +45,11 @@ type Client struct {
 	cfg     Config
 	base    string // without a slash at the end; "" without a base URL
 	allowed map[origin]bool
-	http    *http.Client
-	tokens  *tokens // nil without OAuth
-	observe func(Observation)
+	header  http.Header // of every request; the values are shared
+	// transport and not an [http.Client]: no redirect is followed and no cookie kept.
+	transport http.RoundTripper
+	tokens    *tokens // nil without OAuth
+	observe   func(Observation)
 }
 
 // New returns a client, or a [store.Invalid] error that names the field. It
@@ -86,23 +90,21 @@ func New(cfg Config, opt Options) (*Client, error) {
 			MaxResponseHeaderBytes: 256 << 10,
 		}
 	}
-	c := &Client{cfg: cfg, allowed: allowed, observe: opt.Observe}
+	c := &Client{cfg: cfg, allowed: allowed, header: cfg.header(), transport: transport, observe: opt.Observe}
 	if base != nil {
 		c.base = strings.TrimSuffix(base.String(), "/")
 	}
-	c.http = &http.Client{
-		Transport:     transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
 	if cfg.Auth.OAuth.TokenURL != "" {
-		c.tokens = newTokens(cfg.Auth.OAuth, c.http, c.observed)
+		c.tokens = newTokens(cfg.Auth.OAuth, transport, c.observed)
 	}
 	return c, nil
 }
 
 // Close closes idle connections.
 func (c *Client) Close() error {
-	c.http.CloseIdleConnections()
+	if t, ok := c.transport.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
 	return nil
 }
 
@@ -121,8 +123,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 	if !httpguts.ValidHeaderFieldName(r.Method) { // a method is a token as well
 		return nil, newError(store.Invalid, "%q %s: not a method", r.Method, r.shown(u))
 	}
-	req := &http.Request{Method: r.Method, URL: u, Host: u.Host, Header: http.Header{}}
-	c.fill(req, r)
+	req := c.request(u, r)
 	if c.tokens == nil || req.Header.Get("Authorization") != "" {
 		if err := pace(ctx, r, req.URL); err != nil {
 			return nil, err
@@ -199,22 +200,12 @@ func (c *Client) resolve(r Request) (*url.URL, error) {
 	return u, nil
 }
 
-// fill gives a request its headers and its body.
-func (c *Client) fill(req *http.Request, r Request) {
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", "purger")
-	for name, value := range c.cfg.Header {
-		req.Header.Set(name, value)
-	}
-	switch a := c.cfg.Auth; {
-	case a.Bearer != "":
-		scheme := a.Scheme
-		if scheme == "" {
-			scheme = "Bearer"
-		}
-		req.Header.Set("Authorization", scheme+" "+a.Bearer)
-	case a.Username != "":
-		req.SetBasicAuth(a.Username, a.Password)
+// request returns what is sent, with its headers, but without a token that is to be
+// asked for.
+func (c *Client) request(u *url.URL, r Request) *http.Request {
+	req := &http.Request{
+		Method: r.Method, URL: u, Host: u.Host, Header: maps.Clone(c.header),
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
 	for name, values := range r.Header {
 		req.Header[http.CanonicalHeaderKey(name)] = values
@@ -223,6 +214,14 @@ func (c *Client) fill(req *http.Request, r Request) {
 		req.ContentLength = int64(len(r.Body))
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(r.Body)), nil }
 	}
+	return req
+}
+
+// sending notes whether a connection was found. Whoever has one may have written to
+// it.
+type sending struct {
+	httptrace.ClientTrace
+	connected atomic.Bool
 }
 
 // exchange sends a request and reads the answer.
@@ -232,18 +231,17 @@ func (c *Client) exchange(ctx context.Context, req *http.Request, r Request) (*R
 	if req.GetBody != nil {
 		req.Body, _ = req.GetBody()
 	}
-	// Whoever has a connection may have written to it.
-	var connected atomic.Bool
-	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }}
+	s := &sending{}
+	s.GotConn = func(httptrace.GotConnInfo) { s.connected.Store(true) }
 	began := time.Now()
-	resp, err := c.http.Do(req.WithContext(httptrace.WithClientTrace(ctx, trace)))
+	resp, err := c.transport.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, &s.ClientTrace)))
 	if err != nil {
 		c.observed(Observation{r.Method, 0, time.Since(began)})
-		cause := bare(err)
-		if !connected.Load() {
-			return nil, newError(store.Unavailable, "%s %s: not sent: %v", r.Method, r.shown(req.URL), cause)
+		err = scheme(err)
+		if !s.connected.Load() {
+			return nil, newError(store.Unavailable, "%s %s: not sent: %v", r.Method, r.shown(req.URL), err)
 		}
-		return nil, lost(r, req.URL, cause)
+		return nil, lost(r, req.URL, err)
 	}
 	defer resp.Body.Close()
 	a := &Response{Status: resp.StatusCode, Header: resp.Header, URL: req.URL}
@@ -259,7 +257,7 @@ func (c *Client) exchange(ctx context.Context, req *http.Request, r Request) (*R
 	case a.Status == http.StatusTooManyRequests || a.Status == http.StatusServiceUnavailable:
 		return nil, StatusError(r, a)
 	case err != nil && a.OK():
-		e := lost(r, req.URL, fmt.Errorf("status %d, and the body ends in the midst: %w", a.Status, bare(err)))
+		e := lost(r, req.URL, fmt.Errorf("status %d, and the body ends in the midst: %w", a.Status, err))
 		e.Status = a.Status
 		return nil, e
 	case int64(len(a.Body)) > c.cfg.MaxBody && a.OK():
@@ -278,12 +276,11 @@ func (c *Client) observed(o Observation) {
 	}
 }
 
-// bare returns the cause in an error of [http.Client], which shows the URL with
-// its query.
-func bare(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		return u.Err
+// scheme returns an error that says so when a server did not speak TLS.
+func scheme(err error) error {
+	var record tls.RecordHeaderError
+	if errors.As(err, &record) && string(record.RecordHeader[:]) == "HTTP/" {
+		return http.ErrSchemeMismatch
 	}
 	return err
 }

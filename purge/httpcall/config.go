@@ -1,6 +1,7 @@
 package httpcall
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"net/http"
@@ -152,6 +153,22 @@ func (a Auth) validate(insecure bool) error {
 	}
 	_, err := parseURL("auth.oauth.tokenUrl", o.TokenURL, insecure)
 	return err
+}
+
+// header returns the headers that every request has.
+func (c Config) header() http.Header {
+	h := http.Header{"Accept": {"application/json"}, "User-Agent": {"purger"}}
+	for name, value := range c.Header {
+		h.Set(name, value)
+	}
+	switch a := c.Auth; {
+	case a.Bearer != "":
+		h.Set("Authorization", cmp.Or(a.Scheme, "Bearer")+" "+a.Bearer)
+	case a.Username != "":
+		r := http.Request{Header: h}
+		r.SetBasicAuth(a.Username, a.Password)
+	}
+	return h
 }
 
 // tls returns the configuration for connections.

@@ -24,13 +24,17 @@ type tokens struct {
 	kept *oauth2.Token
 }
 
-func newTokens(o OAuth, client *http.Client, observe func(Observation)) *tokens {
+func newTokens(o OAuth, transport http.RoundTripper, observe func(Observation)) *tokens {
 	t := &tokens{
 		cfg: clientcredentials.Config{
 			ClientID: o.ClientID, ClientSecret: o.ClientSecret, TokenURL: o.TokenURL, Scopes: o.Scopes,
 			EndpointParams: url.Values{}, AuthStyle: oauth2.AuthStyleInHeader,
 		},
 		turn: make(chan struct{}, 1),
+		client: &http.Client{
+			Transport:     watcher{transport, observe},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
 	}
 	for name, value := range o.Params {
 		t.cfg.EndpointParams.Set(name, value)
@@ -38,9 +42,6 @@ func newTokens(o OAuth, client *http.Client, observe func(Observation)) *tokens 
 	if o.InBody {
 		t.cfg.AuthStyle = oauth2.AuthStyleInParams
 	}
-	watched := *client
-	watched.Transport = watcher{client.Transport, observe}
-	t.client = &watched
 	return t
 }
 
@@ -96,6 +97,16 @@ func (t *tokens) refusal(err error) *Error {
 		e.Wait = retryAfter(r.Response.Header)
 	}
 	return e
+}
+
+// bare returns the cause in an error of [http.Client], which shows the URL with
+// its query.
+func bare(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
 }
 
 // watcher tells of each exchange.
