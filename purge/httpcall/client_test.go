@@ -140,6 +140,15 @@ func TestDo_TellsLostFromNotSent(t *testing.T) {
 	}
 }
 
+func TestDo_AServerWithoutTLSIsNamed(t *testing.T) {
+	s := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("a request came through") })
+	c := newClient(t, httpcall.Config{BaseURL: "https" + strings.TrimPrefix(s.URL, "http")})
+	unsafe, _ := both(t, c, "/")
+	if unsafe.Code() != store.Unavailable || unsafe.Lost() || !strings.Contains(unsafe.Error(), "HTTP response to HTTPS client") {
+		t.Errorf("DELETE by https of a server with http: %s (%v); want unavailable, and why", unsafe.Code(), unsafe)
+	}
+}
+
 // TestDo_EndlessBodyIsNotReadOn has a body that only ends when nobody reads it.
 func TestDo_EndlessBodyIsNotReadOn(t *testing.T) {
 	var written atomic.Int64
