@@ -132,19 +132,19 @@ func arguments(names ...string) cobra.PositionalArgs {
 
 // config returns the configuration in force: the file's, or the defaults
 // without one, and the flags above it. A relative dataDir is relative to the
-// working directory.
+// working directory. With an error it is as [config.Load] returns it.
 func (a *app) config() (config.Config, error) {
 	cfg := config.Default()
+	var err error
 	if a.configFile != "" {
-		var err error
 		if cfg, err = config.Load(a.configFile); err != nil {
-			return config.Config{}, &exitError{code: exitConfig, err: err}
+			err = &exitError{code: exitConfig, err: err}
 		}
 	}
 	if a.dataDir != "" {
 		cfg.DataDir = a.dataDir
 	}
-	return cfg, nil
+	return cfg, err
 }
 
 // hangUp returns a context that SIGHUP ends as well: for every command but the

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tenantpurge/purger/cmd/internal/config"
 )
 
 // newConfig returns the command "config".
@@ -22,8 +24,8 @@ func newConfigCheck(a *app) *cobra.Command {
 		Use: "check [FILE]", Short: "Report everything that is wrong with a configuration file",
 		Long: `check reads a configuration file, that of --config unless another one is named,
 and the web configuration and the secrets that it refers to, and reports everything
-that is wrong, each with its line or key. It calls no target and no source. The exit
-code is then 78.`,
+that is wrong, each with its line. It calls no target and no source: doctor does. The
+exit code is then 78.`,
 		Args: arguments("[FILE]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := a.here(cmd); err != nil {
@@ -36,10 +38,11 @@ code is then 78.`,
 				return usageErrorf("there is nothing to check; want a FILE, or --config FILE")
 			}
 			cfg, err := a.config()
-			if err != nil {
-				return err
+			var found *config.Problems
+			if !errors.As(err, &found) || !found.About("web") {
+				err = errors.Join(err, checkWeb(cfg, nil))
 			}
-			if err := errors.Join(checkWeb(cfg, nil), checkExternal(cfg)); err != nil {
+			if err = errors.Join(err, checkExternal(cfg, a.configFile)); err != nil {
 				return err
 			}
 			fmt.Fprintf(a.stdout, "%s: ok\n", printable(a.configFile))

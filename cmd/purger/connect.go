@@ -212,7 +212,7 @@ func (a *app) openLocal(ctx context.Context, cfg config.Config, missing whenMiss
 	if err != nil {
 		return nil, errors.Join(err, remove())
 	}
-	x, err := openExternal(cfg, externalOptions{store: st, logger: logger, lenient: true})
+	x, err := openExternal(cfg, externalOptions{store: st, logger: logger, lenient: true, file: a.configFile})
 	if err != nil {
 		return nil, errors.Join(err, st.Close(), remove())
 	}
@@ -228,7 +228,7 @@ func (a *app) openLocal(ctx context.Context, cfg config.Config, missing whenMiss
 		Approvals: func() api.Approvals { return api.Approvals(cfg.API.Approvals) },
 		Targets:   x.targets, Syncer: x.syncer,
 	})
-	return &session{Client: c, local: true, made: made, cannotPurge: x.unmade, cannotSync: x.missingSource(), discard: st.Discard, close: func() error {
+	return &session{Client: c, local: true, made: made, cannotPurge: x.unmade, cannotSync: x.unmadeSource, discard: st.Discard, close: func() error {
 		return errors.Join(x.Close(), st.Close(), remove())
 	}}, nil
 }

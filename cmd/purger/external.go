@@ -32,8 +32,8 @@ type external struct {
 	// inUse are the secrets that targets and source were made with.
 	inUse []inUse
 	// unmade is what a lenient open could not make, as openExternal would have told
-	// it; nil when everything was made.
-	unmade error
+	// it; nil when everything was made. unmadeSource is the source's part of it.
+	unmade, unmadeSource error
 }
 
 // externalOptions are what external systems are opened with.
@@ -48,6 +48,8 @@ type externalOptions struct {
 	lenient bool
 	// checkOnly makes what writes nothing and needs no store.
 	checkOnly bool
+	// file is that of the configuration, for the lines in errors; "" tells none.
+	file string
 }
 
 // openExternal makes targets and source, and calls nobody. Its error tells all
@@ -56,44 +58,36 @@ func openExternal(cfg config.Config, o externalOptions) (*external, error) {
 	x := &external{}
 	secrets := secretsOf()
 	errs := x.openTargets(cfg, secrets, o)
-	errs = append(errs, under("source", x.openSource(cfg, secrets, o))...)
+	errs = append(errs, o.wrong("source", "", x.openSource(cfg, secrets, o))...)
 	if len(errs) > 0 {
 		return nil, &exitError{code: exitConfig, err: errors.Join(append(errs, x.Close())...)}
 	}
-	x.unmade = x.missing()
+	x.noteUnmade(o)
 	return x, nil
 }
 
-// missing returns what could not be made, and why.
-func (x *external) missing() error {
+// noteUnmade notes what could not be made, and why.
+func (x *external) noteUnmade(o externalOptions) {
 	var errs []error
 	for i, t := range x.targets {
 		if u, ok := purge.As[unmade](t); ok {
-			errs = append(errs, under(fmt.Sprintf("targets[%d] (%s)", i, u.name), u.why)...)
+			errs = append(errs, o.wrong(fmt.Sprintf("targets[%d]", i), u.name, u.why)...)
 		}
 	}
-	if err := x.missingSource(); err != nil {
-		errs = append(errs, err)
+	if u, ok := x.source.(unmadeSource); ok {
+		of := o.wrong("source", "", u.why)
+		x.unmadeSource = &exitError{code: exitConfig, err: errors.Join(of...)}
+		errs = append(errs, of...)
 	}
-	if len(errs) == 0 {
-		return nil
+	if len(errs) > 0 {
+		x.unmade = &exitError{code: exitConfig, err: errors.Join(errs...)}
 	}
-	return &exitError{code: exitConfig, err: errors.Join(errs...)}
-}
-
-// missingSource returns why the source could not be made.
-func (x *external) missingSource() error {
-	u, ok := x.source.(unmadeSource)
-	if !ok {
-		return nil
-	}
-	return &exitError{code: exitConfig, err: errors.Join(under("source", u.why)...)}
 }
 
 // checkExternal returns an error if a daemon could not make its targets and its
 // source, for want of a secret, too. It calls nobody.
-func checkExternal(cfg config.Config) error {
-	x, err := openExternal(cfg, externalOptions{logger: zap.NewNop(), checkOnly: true})
+func checkExternal(cfg config.Config, file string) error {
+	x, err := openExternal(cfg, externalOptions{logger: zap.NewNop(), checkOnly: true, file: file})
 	if err != nil {
 		return err
 	}
@@ -104,13 +98,16 @@ func checkExternal(cfg config.Config) error {
 func (x *external) openTargets(cfg config.Config, secrets config.Secrets, o externalOptions) []error {
 	var errs []error
 	for i, t := range cfg.Targets {
-		where := fmt.Sprintf("targets[%d] (%s)", i, t.Name)
-		target, err := x.newTarget(cfg, t, where, secrets, o)
+		if t.Options == nil {
+			continue // the file could not be read so far, which is told already
+		}
+		path := fmt.Sprintf("targets[%d]", i)
+		target, err := x.newTarget(cfg, t, fmt.Sprintf("%s (%s)", path, t.Name), secrets, o)
 		if err != nil && o.lenient {
 			target, err = unmade{t.Name, err}, nil
 		}
 		if err != nil {
-			errs = append(errs, under(where, err)...)
+			errs = append(errs, o.wrong(path, t.Name, err)...)
 			continue
 		}
 		if c, ok := target.(io.Closer); ok {
@@ -122,25 +119,42 @@ func (x *external) openTargets(cfg config.Config, secrets config.Secrets, o exte
 			g, err = purge.Guarded(target, policy, purge.GuardOptions{Observer: o.metrics, Logger: o.logger.Named(t.Name)})
 			x.targets = append(x.targets, g)
 		}
-		errs = append(errs, under(fmt.Sprintf("targets[%d].policy", i), err)...)
+		errs = append(errs, o.wrong(path+".policy", "", err)...)
 	}
 	return errs
 }
 
-// under puts where it is in front of each error that err joins; none for nil.
-func under(where string, err error) []error {
+// wrong puts where it is, the line, the path in the configuration and a target's
+// name, in front of each error that err joins; none for nil.
+func (o externalOptions) wrong(path, name string, err error) []error {
 	if err == nil {
 		return nil
 	}
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
-		return []error{fmt.Errorf("%s: %w", where, err)}
+		at := config.Problem{File: o.file, Field: path}
+		if name != "" {
+			at.Field += " (" + name + ")"
+		}
+		if o.file != "" {
+			at.Line = config.Line(o.file, path+"."+fieldOf(err))
+		}
+		return []error{fmt.Errorf("%s: %w", at, err)}
 	}
 	var errs []error
 	for _, err := range joined.Unwrap() {
-		errs = append(errs, under(where, err)...)
+		errs = append(errs, o.wrong(path, name, err)...)
 	}
 	return errs
+}
+
+// fieldOf returns the field that an error names; "" for none.
+func fieldOf(err error) string {
+	var e *store.Error
+	if errors.As(err, &e) {
+		return e.Field
+	}
+	return ""
 }
 
 // newTarget makes one target.

@@ -50,7 +50,7 @@ func loadText(t *testing.T, text string) config.Config {
 func TestOpenExternal_MakesATargetAndASourceOfEveryType(t *testing.T) {
 	for _, src := range sources() {
 		cfg := loadText(t, everyTarget+src)
-		if err := checkExternal(cfg); err != nil {
+		if err := checkExternal(cfg, ""); err != nil {
 			t.Errorf("check: %v", err)
 		}
 		if files, err := os.ReadDir(cfg.DataDir); err != nil || len(files) > 0 {
@@ -89,7 +89,7 @@ func TestOpenExternal_TellsAllThatIsMissingAtOnce(t *testing.T) {
   - {name: a, type: command, kinds: [user], command: /bin/true, env: {A: "${credential:a}", B: "${file:/nowhere/b}"}}
   - {name: c, type: postgres, dsn: "postgres://purger:${credential:c}@db/crm", kinds: {user: {table: users, tenant: tenant_id, key: [id]}}}
 `+sources()[0])
-	err := checkExternal(cfg)
+	err := checkExternal(cfg, "")
 	if exitCode(err) != exitConfig {
 		t.Errorf("exit code %d", exitCode(err))
 	}

@@ -40,7 +40,7 @@ func TestOpenExternal_G6_TheClientsOfAnAuthorizationServerAreThoseOfNow(t *testi
 	t.Setenv("CREDENTIALS_DIRECTORY", dir)
 	for _, reference := range []string{"${file:" + file + "}", "${credential:clients.jsonl}"} {
 		cfg := loadText(t, fmt.Sprintf("targets: [{name: login, type: oauth, baseUrl: %q, clients: %q}]\n", server.URL, reference))
-		if err := checkExternal(cfg); err != nil {
+		if err := checkExternal(cfg, ""); err != nil {
 			t.Fatal(err)
 		}
 		st, err := boltstore.Open(t.Context(), boltstore.Options{Dir: cfg.DataDir})
@@ -72,7 +72,7 @@ func TestOpenExternal_G6_TheClientsOfAnAuthorizationServerAreThoseOfNow(t *testi
 			t.Errorf("%s: Count = %d without a registry", reference, got)
 		}
 		want := "targets[0] (login): clients: open " + file + ": no such file or directory"
-		if err := checkExternal(cfg); exitCode(err) != exitConfig || !slices.Contains(strings.Split(err.Error(), "\n"), want) {
+		if err := checkExternal(cfg, ""); exitCode(err) != exitConfig || !slices.Contains(strings.Split(err.Error(), "\n"), want) {
 			t.Errorf("%s: %v, want %s", reference, err, want)
 		}
 		if err := x.Close(); err != nil {

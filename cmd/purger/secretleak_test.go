@@ -125,7 +125,7 @@ func use(t *testing.T, cfg config.Config) string {
 			fmt.Fprintln(&said, err)
 		}
 	}
-	note(checkExternal(cfg))
+	note(checkExternal(cfg, ""))
 	x, err := openExternal(cfg, externalOptions{logger: zap.New(core), checkOnly: true})
 	note(err)
 	if err == nil {

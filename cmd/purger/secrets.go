@@ -43,7 +43,7 @@ func (d *daemon) tellSecrets(next config.Config) {
 	if changed := d.external.changedSecrets(); len(changed) > 0 {
 		d.logger.Warn("these secrets have changed and take effect only after a restart", zap.Strings("secretsOf", changed))
 	}
-	if err := checkExternal(next); err != nil {
+	if err := checkExternal(next, d.app.configFile); err != nil {
 		for line := range strings.SplitSeq(err.Error(), "\n") {
 			d.logger.Warn("with targets and source as they are now the daemon would not start again", zap.String("error", printable(line)))
 		}

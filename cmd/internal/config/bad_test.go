@@ -44,6 +44,12 @@ func bad() map[string][]string {
 			`:3: source.every: "0s": want 1s to 168h`,
 			`:4: source.maxChange: 20: want a number from 0 to 1, such as 0.2`,
 		},
+		"bad-source-keys.yaml": {
+			`:3: source.dsn: "postgres://purger:${env:PGPASSWORD}@db/crm": ${env:...} refers to nothing; want ${credential:NAME} or ${file:/path}`,
+			`:4: source.evry: unknown key; did you mean every?`,
+			`:5: source.max_change: unknown key; did you mean maxChange?`,
+			`:6: source.sometimes: unknown key; want one of type, every, maxChange, maxChangeFloor, name, dsn, query, channel, conns, fetch, timeout, snapshotTimeout`,
+		},
 		"bad-api-immediateDelete.yaml": {
 			`:2: api.immediateDelete: "yes": want one of never, disabled, any`,
 		},

@@ -4,11 +4,13 @@ package config
 const maxSize = 1 << 20
 
 // Load reads the file. Keys that are not in it have the values of [Default].
-// Every error is a *[Problems] and holds all that is wrong.
+// Every error is a *[Problems] and holds all that is wrong with the text; the
+// configuration is then what could be read, to look for what else is wrong: targets
+// that could not are in their places, without Options.
 func Load(path string) (Config, error) {
 	data, err := readFile(path)
 	if err != nil {
-		return Config{}, problemsError([]Problem{{File: path, Want: err.Error()}})
+		return Default(), problemsError([]Problem{{File: path, Want: err.Error()}})
 	}
 	c, set, problems := parse(path, data)
 	for key, file := range map[string]*string{"web.configFile": &c.Web.ConfigFile, "api.auth.keysFile": &c.API.Auth.KeysFile} {
@@ -19,8 +21,5 @@ func Load(path string) (Config, error) {
 			problems = append(problems, Problem{File: path, Line: set[key].Line, Field: key, Value: quoted(*file), Want: err.Error()})
 		}
 	}
-	if err := problemsError(problems); err != nil {
-		return Config{}, err
-	}
-	return c, nil
+	return c, problemsError(problems)
 }

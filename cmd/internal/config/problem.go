@@ -40,6 +40,14 @@ type Problems struct {
 	List []Problem // never empty
 }
 
+// About reports whether one of the problems is at a field or in a section, such as
+// "web".
+func (p *Problems) About(field string) bool {
+	return slices.ContainsFunc(p.List, func(v Problem) bool {
+		return v.Field == field || strings.HasPrefix(v.Field, field+".") || strings.HasPrefix(v.Field, field+"[")
+	})
+}
+
 // maxLines is how many problems are told one by one.
 const maxLines = 100
 

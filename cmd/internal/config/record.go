@@ -23,14 +23,14 @@ import (
 
 // record reads a mapping into a struct.
 type record struct {
-	path string // its own, such as "[0].postgres"
-	errs []error
+	beside []string // further keys that there are at the top
+	errs   []error
 }
 
 // readRecord reads n into the struct behind v, whose fields have their defaults.
-// The errors are itemErrors.
-func readRecord(path string, n *yaml.Node, v reflect.Value) []error {
-	r := record{path: path}
+// beside are the keys that somebody else reads. The errors are itemErrors.
+func readRecord(path string, n *yaml.Node, v reflect.Value, beside ...string) []error {
+	r := record{beside: beside}
 	r.structure(path, n, v)
 	return r.errs
 }
@@ -41,7 +41,13 @@ func (r *record) fail(path string, n *yaml.Node, format string, args ...any) {
 
 // structure reads a mapping.
 func (r *record) structure(path string, n *yaml.Node, v reflect.Value) {
-	names := keysOf(v.Type())
+	names := slices.Clone(r.beside)
+	for _, key := range keysOf(v.Type()) {
+		if !slices.Contains(names, key) {
+			names = append(names, key)
+		}
+	}
+	r.beside = nil
 	if n.Kind != yaml.MappingNode {
 		if n.Kind == yaml.ScalarNode && n.ShortTag() == nullTag {
 			return
@@ -194,6 +200,9 @@ func readScalar(n *yaml.Node, v reflect.Value, in place) error {
 		if !takesSecret(in.tag) && reference.MatchString(n.Value) {
 			return errNoSecret
 		}
+		if kind := unknownReference(n.Value); kind != "" && takesSecret(in.tag) {
+			return fmt.Errorf("${%s:...} refers to nothing; want ${credential:NAME} or ${file:/path}", kind)
+		}
 		if tag != strTag {
 			return fmt.Errorf("want %s, in quotes: %s", want, quoted(n.Value))
 		}
@@ -232,7 +241,7 @@ func wantOf(v reflect.Value) string {
 	case reflect.Int, reflect.Int64:
 		return "a whole number"
 	}
-	return "a number"
+	return "a number of 0 or more"
 }
 
 // readable reports whether a file can hold a value of the type.

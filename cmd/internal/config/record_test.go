@@ -108,7 +108,7 @@ url: b
 		"[0].baseUrl: no secret is taken here, where errors show the text; want the text itself",
 		"[0].wait: want a duration with a unit, such as 30s",
 		"[0].count: want a whole number",
-		"[0].share: want a number",
+		"[0].share: want a number of 0 or more",
 		"[0].on: want true or false",
 		"[0].names[1]: want a text",
 		`[0].names[2]: want a text, in quotes: "7"`,

@@ -16,6 +16,20 @@ var errNoSecret = errors.New("no secret is taken here, where errors show the tex
 // reference is what stands for a secret.
 var reference = regexp.MustCompile(`\$\{(credential|file):([^{}]+)\}`)
 
+// anyReference matches what is a reference or looks like one of another kind.
+var anyReference = regexp.MustCompile(`\$\{([A-Za-z]+):([^{}]*)\}`)
+
+// unknownReference returns the kind of the first reference in a text that is none
+// that there is; "" without one.
+func unknownReference(text string) string {
+	for _, m := range anyReference.FindAllStringSubmatch(text, -1) {
+		if !isReference(m[0]) {
+			return m[1]
+		}
+	}
+	return ""
+}
+
 // isReference reports whether s is one reference and nothing else.
 func isReference(s string) bool {
 	at := reference.FindStringIndex(s)

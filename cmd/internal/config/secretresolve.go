@@ -61,7 +61,7 @@ func (r *resolver) resolve(v reflect.Value, path, tag string) reflect.Value {
 	case reflect.String:
 		text, err := r.text(v.String(), tag)
 		if err != nil {
-			r.errs = append(r.errs, store.Errorf(store.Invalid, "%s: %w", strings.TrimPrefix(path, "."), err))
+			r.errs = append(r.errs, store.Errorf(store.Invalid, "%s: %w", strings.TrimPrefix(path, "."), err).At(strings.TrimPrefix(path, ".")))
 		}
 		out.SetString(text)
 	case reflect.Pointer, reflect.Interface:

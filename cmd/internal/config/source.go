@@ -77,7 +77,8 @@ func readSource(n *yaml.Node) (Source, []error) {
 		MaxChangeFloor int64
 	}
 	common.Every, common.MaxChange, common.MaxChangeFloor = s.Every, s.MaxChange, s.MaxChangeFloor
-	mine, its := split(n, "type", "every", "maxChange", "maxChangeFloor")
+	own := keysOf(reflect.TypeOf(common))
+	mine, its := split(n, own...)
 	errs := readRecord("", mine, reflect.ValueOf(&common).Elem())
 	s.Type, s.Every, s.MaxChange, s.MaxChangeFloor = common.Type, common.Every, common.MaxChange, common.MaxChangeFloor
 	bad := func(key string, format string, args ...any) {
@@ -98,7 +99,7 @@ func readSource(n *yaml.Node) (Source, []error) {
 		return s, errs
 	}
 	options := reflect.New(kind)
-	errs = append(errs, readRecord("", its, options.Elem())...)
+	errs = append(errs, readRecord("", its, options.Elem(), own...)...)
 	s.Options = options.Elem().Interface()
 	return s, errs
 }

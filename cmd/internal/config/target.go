@@ -24,7 +24,7 @@ type Target struct {
 	Type   string // a key of targetTypes
 	Policy TargetPolicy
 	// Options is the Config of the target's package, with references where it has
-	// secrets; see [Resolve].
+	// secrets; see [Resolve]. It is nil for one that [Load] could not read.
 	Options any
 }
 
@@ -92,13 +92,13 @@ func targets(key string, at func(*Config) *[]Target) field {
 						err: fmt.Errorf("%q is the name of the target in line %d; want another", t.Name, line)})
 				}
 				first[t.Name] = item.Line
+				if len(more) > 0 {
+					t.Options = nil
+				}
 				list, errs = append(list, t), append(errs, more...)
 			}
-			if len(errs) > 0 {
-				return errors.Join(errs...)
-			}
 			*at(c) = list
-			return nil
+			return errors.Join(errs...)
 		},
 		show: func(c *Config) *yaml.Node {
 			n := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq"}
@@ -144,7 +144,7 @@ func readTarget(path string, n *yaml.Node) (Target, []error) {
 		return t, errs
 	}
 	options := reflect.New(kind)
-	errs = append(errs, readRecord(path, its, options.Elem())...)
+	errs = append(errs, readRecord(path, its, options.Elem(), "name", "type", "policy")...)
 	t.Options = options.Elem().Interface()
 	if _, err := t.Policy.Parsed(); err != nil {
 		errs = append(errs, policyErrors(path, n, mine, err)...)
@@ -218,13 +218,8 @@ func flatten(err error) []error {
 
 // valueOf returns the value of a key of a mapping; nil when there is none.
 func valueOf(n *yaml.Node, key string) *yaml.Node {
-	if n == nil || n.Kind != yaml.MappingNode {
-		return nil
-	}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == key {
-			return n.Content[i+1]
-		}
+	if i := keyAt(n, key); i >= 0 {
+		return n.Content[i+1]
 	}
 	return nil
 }
