@@ -13,7 +13,7 @@ func passTable(t *table, r purge.Report) {
 	if len(r.Tenants) > 0 {
 		t.row(append(append([]string{"TENANT", "OUTCOME", "DATE"}, countHeads()...), "WHY")...)
 		for _, row := range r.Tenants {
-			t.row(append(append([]string{row.ID, string(row.Outcome), timeText(row.EstimatedPurgeDate.Time)}, countCells(row.ResourcesDeleted)...), rowText(row))...)
+			t.row(append(append([]string{row.ID, outcomeText(r, row), timeText(row.EstimatedPurgeDate.Time)}, countCells(row.ResourcesDeleted)...), rowText(row))...)
 		}
 		t.text("")
 	}
@@ -34,6 +34,14 @@ func passTable(t *table, r purge.Report) {
 	if r.Error != "" {
 		t.text("Error: %s", r.Error)
 	}
+}
+
+// outcomeText says what became of a tenant, or in a plan what would.
+func outcomeText(r purge.Report, row purge.Row) string {
+	if r.Trigger == purge.TriggerPlan && row.Outcome == purge.OutcomeDeleted {
+		return "purge"
+	}
+	return string(row.Outcome)
 }
 
 // planText renders what a plan comes to. Under a closed gate that is what

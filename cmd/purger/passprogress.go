@@ -8,35 +8,7 @@ import (
 	"time"
 
 	"github.com/tenantpurge/purger/purge/client"
-	"github.com/tenantpurge/purger/store"
 )
-
-// progressText sums up how far a purge is in one target. failed tells of an attempt
-// that has ended and is to be followed by another; nil: one is under way.
-func progressText(p client.TargetProgress, failed *store.Progress, now time.Time) string {
-	text := number(p.Done) + " removed"
-	if p.Remaining != nil && *p.Remaining == 0 && p.Reason == "" {
-		return text + ", nothing left"
-	}
-	if p.Remaining != nil {
-		text += ", " + number(*p.Remaining) + " left"
-	}
-	if failed != nil && p.Reason == "" {
-		return text + fmt.Sprintf(", tried again at %s: %s", timeText(failed.NextAttempt.Time), failed.LastError)
-	}
-	text += fmt.Sprintf(", %.0f a second", p.Rate)
-	switch {
-	case p.Reason != "":
-		text += fmt.Sprintf(", waits until %s (%s)", timeText(p.Until.Time), p.Reason)
-	case !p.ETA.IsZero():
-		text += ", ends about " + timeText(p.ETA.Time)
-	case p.ProgressedAt.IsZero():
-		text += fmt.Sprintf(", nothing yet in %s", now.Sub(p.BeganAt.Time).Round(time.Second))
-	default:
-		text += fmt.Sprintf(", nothing for %s", now.Sub(p.ProgressedAt.Time).Round(time.Second))
-	}
-	return text
-}
 
 // watchPeriod is the time between two looks at a pass.
 const watchPeriod = time.Second

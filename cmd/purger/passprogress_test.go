@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/tenantpurge/purger/purge/client"
-	"github.com/tenantpurge/purger/store"
 )
 
 // row is a purge under way.
@@ -87,28 +86,4 @@ func TestWatchPass_WithoutATerminalNobodyIsAsked(t *testing.T) {
 			t.Errorf("wrote %q", b.String())
 		}
 	})
-}
-
-func TestProgressText_TellsSlowFromStuckAndWhatItWaitsFor(t *testing.T) {
-	now := time.Date(2026, 1, 5, 12, 0, 0, 0, time.UTC)
-	at := func(d time.Duration) store.Timestamp { return store.Timestamp{Time: now.Add(d)} }
-	left, none := int64(1500), int64(0)
-	failed := &store.Progress{NextAttempt: at(time.Hour), LastError: "crm: user: the bucket is locked"}
-	for _, c := range []struct {
-		p      client.TargetProgress
-		failed *store.Progress
-		want   string
-	}{
-		{client.TargetProgress{Done: 1000, Remaining: &left, Rate: 50, ETA: at(time.Minute)}, nil, "1,000 removed, 1,500 left, 50 a second, ends about 2026-01-05T12:01:00.000Z"},
-		{client.TargetProgress{BeganAt: at(-time.Minute)}, nil, "0 removed, 0 a second, nothing yet in 1m0s"},
-		{client.TargetProgress{Done: 1, BeganAt: at(-time.Hour), ProgressedAt: at(-10 * time.Minute)}, nil, "1 removed, 0 a second, nothing for 10m0s"},
-		{client.TargetProgress{Remaining: &left, Reason: "window", Until: at(time.Hour)}, failed, "0 removed, 1,500 left, 0 a second, waits until 2026-01-05T13:00:00.000Z (window)"},
-		{client.TargetProgress{Done: 6, Remaining: &left, Rate: 7, ETA: at(time.Minute)}, failed, "6 removed, 1,500 left, tried again at 2026-01-05T13:00:00.000Z: crm: user: the bucket is locked"},
-		{client.TargetProgress{Done: 6, Remaining: &none, Rate: 7, ETA: at(time.Minute)}, failed, "6 removed, nothing left"},
-		{client.TargetProgress{Done: 6, Remaining: &none, Rate: 7, ETA: at(time.Minute)}, nil, "6 removed, nothing left"},
-	} {
-		if got := progressText(c.p, c.failed, now); got != c.want {
-			t.Errorf("%q; want %q", got, c.want)
-		}
-	}
 }

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/store"
 )
 
 // newRun returns the command "run".
@@ -16,9 +18,10 @@ func newRun(a *app) *cobra.Command {
 daemon running, the daemon makes the pass; without, this process does. On a terminal it
 shows how far it is.
 
-The exit code is 3 when a tenant failed or will be retried, 75 when purging is
-paused, halted or stopped by an incomplete import, and 78, before anything is done,
-when a target or the source cannot be made, such as for want of a secret.`,
+The exit code is 3 when a tenant failed or will be retried, also one that was begun
+by an earlier pass and waits for its next attempt; 75 when purging is paused, halted
+or stopped by an incomplete import; and 78, before anything is done, when a target or
+the source cannot be made, such as for want of a secret.`,
 		Example: "  purger run --once -o json",
 		Args:    arguments(),
 	}
@@ -42,10 +45,28 @@ when a target or the source cannot be made, such as for want of a secret.`,
 			if err := output.write(a.stdout, r, func(t *table) { passTable(t, r) }); err != nil {
 				return err
 			}
-			return passError(r)
+			if err := passError(r); err != nil {
+				return err
+			}
+			return begunError(ctx, c)
 		})
 	}
 	return cmd
+}
+
+// begunError returns the error with which a command ends whose pass went well while
+// tenants that were begun before wait for their next attempt: whoever looks at the
+// exit code alone would take it that nothing is left to do.
+func begunError(ctx context.Context, c *session) error {
+	s, err := c.Status(ctx)
+	if err != nil {
+		return err
+	}
+	n := s.Stats.Tenants[store.StatusPurging]
+	if n == 0 {
+		return nil
+	}
+	return &exitError{code: exitSomeFailed, err: fmt.Errorf("not finished: %s begun by an earlier pass; see purger status", plural(n, "tenant"))}
 }
 
 // makePass makes a pass and waits for its report. Of a pass in this process that

@@ -35,36 +35,28 @@ func newStatus(a *app) *cobra.Command {
 	return cmd
 }
 
-// maxProgress is how many purges under way the status shows one by one.
-const maxProgress = 20
-
 // surroundings is what a person is told beside the status.
 type surroundings struct {
 	// source is what is on record of the source, nil without one.
 	source *store.SourceState
-	// failed are the purges whose last attempt has ended without success, by tenant.
-	failed map[string]*store.Progress
+	begun  begunPurges
 }
 
 // surroundings asks for what belongs to a status.
 func (c *session) surroundings(ctx context.Context, s client.Status) (surroundings, error) {
-	about := surroundings{failed: map[string]*store.Progress{}}
+	var about surroundings
 	switch st, err := c.Source(ctx); {
 	case err == nil:
 		about.source = &st
 	case store.CodeOf(err) != store.Precondition: // that is: there is none
 		return about, err
 	}
-	for _, p := range s.Progress[:min(len(s.Progress), maxProgress)] {
-		t, err := c.Tenant(ctx, p.TenantID, false)
-		if err != nil || t.Purge == nil {
-			continue // its purge has come to an end meanwhile
-		}
-		if t.Purge.LeaseEnd.IsZero() && t.Purge.LastError != "" {
-			about.failed[p.TenantID] = t.Purge
-		}
+	if s.Stats.Tenants[store.StatusPurging]+s.Stats.Tenants[store.StatusFailed] == 0 {
+		return about, nil
 	}
-	return about, nil
+	var err error
+	about.begun, err = c.begunPurges(ctx)
+	return about, err
 }
 
 // sourceText says whether the source is read, and what to do when it is not.
@@ -106,12 +98,7 @@ func statusTable(t *table, s client.Status, about surroundings) {
 	if r := s.Running; r != nil {
 		t.field("pass", fmt.Sprintf("running since %s (%s)", timeText(r.Since.Time), r.Trigger))
 	}
-	for _, p := range s.Progress[:min(len(s.Progress), maxProgress)] {
-		t.field("purging "+p.TenantID+" in "+p.Target, progressText(p, about.failed[p.TenantID], time.Now()))
-	}
-	if n := len(s.Progress) - maxProgress; n > 0 {
-		t.field("purging", plural(int64(n), "more"))
-	}
+	progressFields(t, s.Progress, about.begun, time.Now())
 	if about.source != nil {
 		t.field("source", sourceText(*about.source))
 	}

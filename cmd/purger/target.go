@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -43,7 +44,8 @@ func newTargetList(a *app) *cobra.Command {
 				}
 				t.row("TARGET", "KINDS", "WINDOW", "UNDER WAY")
 				for _, v := range list {
-					t.row(v.Name, holdsText(v), v.Window, plural(int64(len(v.Progress)), "tenant"))
+					underWay := slices.DeleteFunc(slices.Clone(v.Progress), through)
+					t.row(v.Name, holdsText(v), v.Window, plural(int64(len(underWay)), "tenant"))
 				}
 			})
 		})
