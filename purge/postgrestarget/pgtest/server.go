@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -28,8 +27,8 @@ type Server struct {
 	settings []string
 
 	mu      sync.Mutex
-	process *os.Process   // nil while it is down
-	exited  chan struct{} // closed when process has ended
+	process *os.Process     // nil while it is down
+	exited  <-chan struct{} // closed when process has ended
 
 	lending sync.Mutex
 	conns   map[string]*pgx.Conn // by database
@@ -148,8 +147,7 @@ func (s *Server) Start() error {
 	}
 }
 
-// spawn starts the postmaster. The kernel stops it when the thread that started
-// it ends, so that thread waits for it.
+// spawn starts the postmaster.
 func (s *Server) spawn() error {
 	log, err := os.OpenFile(s.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -165,19 +163,8 @@ func (s *Server) spawn() error {
 	}
 	cmd := exec.Command(filepath.Join(s.bin, "postgres"), args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.as, Setpgid: true, Pdeathsig: syscall.SIGQUIT}
-	started, exited := make(chan error), make(chan struct{})
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait() // how it ended is in its log
-			close(exited)
-		}
-	}()
-	if err := <-started; err != nil {
+	exited, err := spawn(cmd, s.as, syscall.SIGQUIT)
+	if err != nil {
 		return err
 	}
 	s.process, s.exited = cmd.Process, exited
