@@ -38,6 +38,27 @@ type BatchSource interface {
 	TenantsByID(ctx context.Context, ids []string) (map[string]SourceRow, error)
 }
 
+// ChildSource is a [Source] that can say who is below a tenant. An [Engine] asks
+// it right before a claim, together with the question about the tenants that it
+// keeps: a sub-tenant that is new there since the last sync keeps the tenants above
+// it from being purged until a sync has taken it over.
+type ChildSource interface {
+	Source
+	// TellsChildren reports whether the source is set up to know. Where it is not,
+	// nobody asks. It is constant.
+	TellsChildren() bool
+	// Children calls yield for every tenant that is right below one of up to
+	// [store.MaxPage] tenants, in any order, and returns nil only when that was all
+	// of them. A tenant that does not exist has none. Rows are yielded one by one,
+	// since there may be any number of them, and a row may come more than once. Of
+	// a row only the ID and the ParentID count, which are empty when they cannot be
+	// read. An error of yield ends it and is returned.
+	//
+	// A source that is no [BatchSource] is asked about one parent at a time, and
+	// about several side by side.
+	Children(ctx context.Context, parents []string, yield func(SourceRow) error) error
+}
+
 // Watcher is a [Source] that tells by itself when something has changed.
 type Watcher interface {
 	// Watch calls changed, which returns at once, whenever a snapshot may differ
