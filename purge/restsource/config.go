@@ -34,9 +34,12 @@ type Config struct {
 	Timeout  time.Duration
 	MaxBody  int64
 
-	List   List
-	Get    Get
-	Fields Fields
+	List List
+	Get  Get
+	// Children is how those right below a tenant are listed; its URL has {id} as
+	// that of Get has. With URL "" nobody asks for them.
+	Children List
+	Fields   Fields
 	// Active and Disabled are the values of the status that mean so; booleans are
 	// "true" and "false". None are "active", and "disabled". A status that is
 	// in neither is a row that is not understood.
@@ -44,18 +47,19 @@ type Config struct {
 	// Times is how instants are written: "rfc3339", "" for that, "unix" for
 	// seconds, or "unixMilli".
 	Times string
-	// Secrets are what the references in the URLs of List and Get stand for.
+	// Secrets are what the references in the URLs of List, Get and Children stand
+	// for.
 	Secrets httpcall.Secrets `config:"secrets"`
 }
 
-// List is how all tenants are listed.
+// List is how tenants are listed.
 type List struct {
 	// URL is a path with a query, or absolute.
 	URL string `config:"template"`
 	// Items is the gjson path of the array of tenants; "" is the whole answer.
 	Items string
-	// Total is the gjson path of the number of all tenants. With it, a list of
-	// another length is an error. "" is none.
+	// Total is the gjson path of the number of all tenants of the list. With it, a
+	// list of another length is an error. "" is none.
 	Total  string
 	Paging Paging
 }
@@ -115,11 +119,13 @@ func (c Config) withDefaults() Config {
 	if c.Times == "" {
 		c.Times = "rfc3339"
 	}
-	if c.List.Paging.Type == "" {
-		c.List.Paging.Type = PagingNone
-	}
-	if c.List.Paging.Size == 0 {
-		c.List.Paging.Size = DefaultSize
+	for _, p := range []*Paging{&c.List.Paging, &c.Children.Paging} {
+		if p.Type == "" {
+			p.Type = PagingNone
+		}
+		if p.Size == 0 {
+			p.Size = DefaultSize
+		}
 	}
 	return c
 }
@@ -132,8 +138,6 @@ func (c *Config) validate() error {
 	if err := store.CheckID("name", c.Name); err != nil {
 		return err
 	}
-	p := &c.List.Paging
-	types := []string{PagingNone, PagingLink, PagingCursor, PagingOffset, PagingPage}
 	switch {
 	case c.List.URL == "":
 		return bad("list.url", "missing; want a path such as /tenants")
@@ -145,21 +149,44 @@ func (c *Config) validate() error {
 		return bad("fields.status", "missing; want the gjson path of the status within a tenant")
 	case !slices.Contains([]string{"rfc3339", "unix", "unixMilli"}, c.Times):
 		return bad("times", "%q: want rfc3339, unix or unixMilli", c.Times)
-	case !slices.Contains(types, p.Type):
-		return bad("list.paging.type", "%q: want one of %s", p.Type, strings.Join(types, ", "))
-	case p.Size < 1 || p.Size > 100_000:
-		return bad("list.paging.size", "%d: want 1 to 100000", p.Size)
-	case p.First < 0 || p.First > 1:
-		return bad("list.paging.first", "%d: want 0 or 1", p.First)
-	case p.Param == "" && slices.Contains([]string{PagingCursor, PagingOffset, PagingPage}, p.Type):
-		return bad("list.paging.param", "missing; want the name of the parameter for the %s", p.Type)
-	case p.Next == "" && p.Type == PagingCursor:
-		return bad("list.paging.next", "missing; want the gjson path of the next cursor")
+	case c.Children.URL != "" && strings.Count(c.Children.URL, idPlace) != 1:
+		return bad("children.url", "%q: want a path with {id} in it, once", c.Children.URL)
+	case c.Children.URL == "" && (c.Children.Items != "" || c.Children.Total != "" || c.Children.Paging.Type != PagingNone):
+		return bad("children.url", "missing; want a path such as /tenants?parent={id}")
+	case c.Children.URL != "" && c.Fields.Parent == "":
+		return bad("fields.parent", "missing; want the gjson path of the parent's id within a tenant, since there is children.url")
+	}
+	for field, p := range map[string]*Paging{"list.paging": &c.List.Paging, "children.paging": &c.Children.Paging} {
+		if err := p.validate(field); err != nil {
+			return err
+		}
 	}
 	for _, v := range c.Active {
 		if slices.Contains(c.Disabled, v) {
 			return bad("disabled", "%q means active, too", v)
 		}
+	}
+	return nil
+}
+
+// validate returns what is wrong with the paging, which is that of a field.
+func (p *Paging) validate(of string) error {
+	bad := func(field, format string, args ...any) error {
+		field = of + "." + field
+		return store.Errorf(store.Invalid, field+": "+format, args...).At(field)
+	}
+	types := []string{PagingNone, PagingLink, PagingCursor, PagingOffset, PagingPage}
+	switch {
+	case !slices.Contains(types, p.Type):
+		return bad("type", "%q: want one of %s", p.Type, strings.Join(types, ", "))
+	case p.Size < 1 || p.Size > 100_000:
+		return bad("size", "%d: want 1 to 100000", p.Size)
+	case p.First < 0 || p.First > 1:
+		return bad("first", "%d: want 0 or 1", p.First)
+	case p.Param == "" && slices.Contains([]string{PagingCursor, PagingOffset, PagingPage}, p.Type):
+		return bad("param", "missing; want the name of the parameter for the %s", p.Type)
+	case p.Next == "" && p.Type == PagingCursor:
+		return bad("next", "missing; want the gjson path of the next cursor")
 	}
 	return nil
 }

@@ -9,6 +9,10 @@
 // A list that is read page by page while tenants come and go may lack one. That
 // one is then marked as vanished until the next sync, and not purged for it.
 //
+// Where there is a URL for the children of a tenant, they are asked for right before
+// it is purged; see [github.com/tenantpurge/purger/purge.ChildSource]. An answer with one that has another parent is
+// none: the API does not know the parameter.
+//
 // # Configuration
 //
 //	source:
@@ -22,6 +26,9 @@
 //	    paging: {type: cursor, next: meta.next, param: cursor, sizeParam: limit, size: 500}
 //	  get:
 //	    url: /tenants/{id}
+//	  children:
+//	    url: /tenants?parent={id}
+//	    items: data
 //	  fields:
 //	    id: id
 //	    parent: parentId

@@ -16,13 +16,14 @@ import (
 // idPlace is where the id of a tenant goes in a URL.
 const idPlace = "{id}"
 
-// Source reads tenants from a REST API. It implements [purge.Source] and
-// [purge.Checker]. It is safe for concurrent use.
+// Source reads tenants from a REST API. It implements [purge.ChildSource],
+// [purge.Checker] and [purge.Doctor]. It is safe for concurrent use.
 type Source struct {
 	cfg  Config
 	call *httpcall.Client
-	// list and get are requests without what is filled in for a page or a tenant.
-	list, get httpcall.Request
+	// list, get and children are requests without what is filled in for a page or a
+	// tenant.
+	list, get, children httpcall.Request
 }
 
 // Options are those of the calls.
@@ -46,7 +47,10 @@ func New(cfg Config, opt Options) (*Source, error) {
 	for _, u := range []struct {
 		field, url string
 		to         *httpcall.Request
-	}{{"list.url", cfg.List.URL, &s.list}, {"get.url", cfg.Get.URL, &s.get}} {
+	}{{"list.url", cfg.List.URL, &s.list}, {"get.url", cfg.Get.URL, &s.get}, {"children.url", cfg.Children.URL, &s.children}} {
+		if u.url == "" { // that of the children
+			continue
+		}
 		if u.to.URL, u.to.Shown, err = cfg.Secrets.URL(u.url); err == nil {
 			err = c.Allowed(of(*u.to, "id"))
 		}
@@ -69,11 +73,6 @@ func of(r httpcall.Request, id string) httpcall.Request {
 	return r
 }
 
-// page returns the request for a page of the list.
-func (s *Source) page(url string) httpcall.Request {
-	return httpcall.Request{URL: url, Shown: s.list.Shown}
-}
-
 // Tenant implements [purge.Source].
 func (s *Source) Tenant(ctx context.Context, id string) (purge.SourceTenant, error) {
 	if _, err := httpcall.PathSegment(id); err != nil {
@@ -84,7 +83,7 @@ func (s *Source) Tenant(ctx context.Context, id string) (purge.SourceTenant, err
 	switch {
 	case err != nil:
 		return purge.SourceTenant{}, unavailable(err)
-	case (a.Status == http.StatusNotFound || a.Status == http.StatusGone) && httpcall.IsJSON(a):
+	case absent(a):
 		return purge.SourceTenant{}, store.Errorf(store.NotFound, "the source does not know tenant %q", id)
 	}
 	body, err := success(req, a)
@@ -106,72 +105,7 @@ func (s *Source) Tenant(ctx context.Context, id string) (purge.SourceTenant, err
 
 // Tenants implements [purge.Source].
 func (s *Source) Tenants(ctx context.Context, yield func(purge.SourceRow) error) error {
-	p := pages{paging: s.cfg.List.Paging}
-	next, err := p.first(s.list.URL)
-	for next != "" && err == nil {
-		req := s.page(next)
-		var a *httpcall.Response
-		if a, err = s.call.Do(ctx, req); err != nil {
-			return unavailable(err)
-		}
-		var body gjson.Result
-		if body, err = success(req, a); err != nil {
-			return err
-		}
-		items := at(body, s.cfg.List.Items)
-		if !items.IsArray() {
-			return unusable(req, a, "no array at %q", s.cfg.List.Items)
-		}
-		n := 0
-		items.ForEach(func(_, v gjson.Result) bool {
-			n++
-			err = yield(s.cfg.row(v))
-			return err == nil
-		})
-		if err != nil {
-			return err
-		}
-		p.rows += n
-		if err := s.total(&p, req, a, body); err != nil {
-			return err
-		}
-		next, err = p.next(a, body, items, n)
-	}
-	if err == nil && s.cfg.List.Total != "" && p.rows != p.total {
-		err = store.Errorf(store.Unavailable, "list: %d tenants came, of %d that there are", p.rows, p.total)
-	}
-	return err
-}
-
-// total takes the number of all tenants of a page.
-func (s *Source) total(p *pages, req httpcall.Request, a *httpcall.Response, body gjson.Result) error {
-	if s.cfg.List.Total == "" {
-		return nil
-	}
-	v := body.Get(s.cfg.List.Total)
-	if v.Type != gjson.Number || !isInteger(v.Raw) {
-		return unusable(req, a, "no number at %q", s.cfg.List.Total)
-	}
-	p.total = int(v.Int())
-	return nil
-}
-
-// Check asks for the first page. It implements [purge.Checker].
-func (s *Source) Check(ctx context.Context) error {
-	p := pages{paging: s.cfg.List.Paging}
-	u, err := p.first(s.list.URL)
-	if err != nil {
-		return err
-	}
-	req := s.page(u)
-	a, err := s.call.Do(ctx, req)
-	if err != nil {
-		return unavailable(err)
-	}
-	body, err := success(req, a)
-	if err == nil && !at(body, s.cfg.List.Items).IsArray() {
-		err = unusable(req, a, "no array at %q", s.cfg.List.Items)
-	}
+	_, err := s.each(ctx, &s.cfg.List, s.list, yield)
 	return err
 }
 
