@@ -61,6 +61,7 @@ func (e *Engine) Delete(ctx context.Context, d Deletion) (store.Receipt, error) 
 		return store.Receipt{}, err
 	}
 	wasActive := t.Status == store.StatusActive
+	var stood time.Time // its reactivation, which the deactivation forgets
 	if wasActive {
 		if d.OnlyDisabled {
 			return store.Receipt{}, store.Errorf(store.Precondition, "tenant %q is active: disable it first", d.ID)
@@ -88,6 +89,7 @@ func (e *Engine) Delete(ctx context.Context, d Deletion) (store.Receipt, error) 
 		if req.Known != nil { // it need not be deactivated for that
 			return store.Receipt{}, &store.BlockedError{TenantID: d.ID, Block: *req.Known}
 		}
+		stood = t.ReactivatedAt
 		t, err = e.store.Update(ctx, d.ID, store.Update{Origin: o, Version: version, Change: store.Deactivate(0, s.Grace, s.isProtected)})
 		if err != nil {
 			return store.Receipt{}, err
@@ -98,7 +100,7 @@ func (e *Engine) Delete(ctx context.Context, d Deletion) (store.Receipt, error) 
 	claim, err := e.store.Claim(ctx, d.ID, req)
 	if err != nil {
 		if wasActive {
-			err = e.undo(ctx, t, o, err)
+			err = e.undo(ctx, t, stood, o, err)
 		}
 		return store.Receipt{}, e.explain(ctx, d.ID, err)
 	}
@@ -141,9 +143,9 @@ func (e *Engine) consult(ctx context.Context, s *settings, id string) error {
 }
 
 // undo reactivates a tenant that was deactivated for a deletion which was then
-// refused.
-func (e *Engine) undo(ctx context.Context, t store.Tenant, o store.Origin, refusal error) error {
-	_, err := e.store.Update(context.WithoutCancel(ctx), t.ID, store.Update{Origin: o, Version: t.Version, Change: store.UndoDeactivate()})
+// refused. A reactivation by a person stands as it stood.
+func (e *Engine) undo(ctx context.Context, t store.Tenant, stood time.Time, o store.Origin, refusal error) error {
+	_, err := e.store.Update(context.WithoutCancel(ctx), t.ID, store.Update{Origin: o, Version: t.Version, Change: store.UndoDeactivate(stood)})
 	if err != nil {
 		return errors.Join(refusal, store.Errorf(store.CodeOf(err), "tenant %q stays disabled until %s: %w",
 			t.ID, store.FormatTime(t.EstimatedPurgeDate), err))

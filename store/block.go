@@ -26,15 +26,19 @@ const (
 	BlockVanished BlockReason = "vanished"
 	// BlockMoved: the source has the tenant below another parent, or below none.
 	BlockMoved BlockReason = "moved"
-	// BlockSource: the source gave no answer that can be understood.
+	// BlockSource: the source says of the tenant what cannot be understood, or has a
+	// row below it that cannot be, or that is not taken over yet.
 	BlockSource BlockReason = "source"
+	// BlockSourceDown: the source did not answer, or no sync of it was good for too
+	// long.
+	BlockSourceDown BlockReason = "source_down"
 )
 
 // BlockReasons returns every reason, in the order of precedence.
 func BlockReasons() []BlockReason {
 	return []BlockReason{
 		BlockHold, BlockProtected, BlockActiveSubscriptions, BlockLaterDate, BlockInvalidDate, BlockPurging,
-		BlockVanished, BlockMoved, BlockSource,
+		BlockVanished, BlockMoved, BlockSource, BlockSourceDown,
 	}
 }
 

@@ -56,15 +56,20 @@ func Deactivate(days int, grace Grace, protected func(id string) bool) Change {
 		t.PurgeAfterDays = n
 		t.EstimatedPurgeDate = PurgeDate(t.DisabledAt, n)
 		t.DisabledBy = o.Actor
+		t.ReactivatedAt = time.Time{}
 		t.Block = nil
 		return nil
 	}}
 }
 
-// Reactivate cancels the grace period. For an active tenant it changes
-// nothing; below a tenant that is not active it is refused.
+// Reactivate cancels the grace period of this tenant alone: sub-tenants that are
+// disabled by themselves stay so. For an active tenant it changes nothing; below a
+// tenant that is not active it is refused.
+//
+// It stands against a source until that says something newer; see
+// [Adoption.Overruled].
 func Reactivate() Change {
-	return Change{Action: ActionReactivate, Apply: func(t *Tenant, above *Tenant, _ Origin) error {
+	return Change{Action: ActionReactivate, Apply: func(t *Tenant, above *Tenant, o Origin) error {
 		if err := t.refuseIrrevocable("reactivated"); err != nil {
 			return err
 		}
@@ -74,20 +79,39 @@ func Reactivate() Change {
 		if t.Status == StatusActive {
 			return nil
 		}
-		t.Status = StatusActive
-		t.DisabledAt, t.PurgeAfterDays, t.EstimatedPurgeDate = time.Time{}, 0, time.Time{}
-		t.DisabledBy = Actor{}
-		t.Block = nil
+		// What is cancelled may have been said by a clock that is ahead of this one.
+		t.ReactivatedAt = Trim(o.At)
+		if t.DisabledAt.After(t.ReactivatedAt) {
+			t.ReactivatedAt = t.DisabledAt
+		}
+		t.enable()
 		return nil
 	}}
 }
 
+// enable makes the tenant active.
+func (t *Tenant) enable() {
+	t.Status = StatusActive
+	t.DisabledAt, t.PurgeAfterDays, t.EstimatedPurgeDate = time.Time{}, 0, time.Time{}
+	t.DisabledBy = Actor{}
+	t.Block = nil
+}
+
 // UndoDeactivate takes back a deactivation that was a step of something else
 // which was then refused. Unlike [Reactivate] it does not look at the ancestors:
-// the tenant becomes what it was. Use it with Update.Version.
-func UndoDeactivate() Change {
-	apply := Reactivate().Apply
-	return Change{Action: ActionReactivate, Apply: func(t *Tenant, _ *Tenant, o Origin) error { return apply(t, nil, o) }}
+// the tenant becomes what it was, with the ReactivatedAt that it had. Use it with
+// Update.Version.
+func UndoDeactivate(reactivatedAt time.Time) Change {
+	return Change{Action: ActionReactivate, Apply: func(t *Tenant, _ *Tenant, _ Origin) error {
+		if err := t.refuseIrrevocable("reactivated"); err != nil {
+			return err
+		}
+		if t.Status == StatusDisabled {
+			t.enable()
+			t.ReactivatedAt = reactivatedAt
+		}
+		return nil
+	}}
 }
 
 // SetHold puts the tenant on hold, replacing a hold that it has. until is zero

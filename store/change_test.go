@@ -90,7 +90,7 @@ func TestReactivate_CancelsCompletely(t *testing.T) {
 	if err := store.Reactivate().Apply(&tn, nil, origin(t0)); err != nil {
 		t.Fatal(err)
 	}
-	want := store.Tenant{ID: "a", Status: store.StatusActive, Hold: &store.Hold{Reason: "litigation"}}
+	want := store.Tenant{ID: "a", Status: store.StatusActive, Hold: &store.Hold{Reason: "litigation"}, ReactivatedAt: t0}
 	if diff := cmp.Diff(want, tn); diff != "" {
 		t.Errorf("want -, got +:\n%s", diff)
 	}

@@ -58,6 +58,9 @@ type ClaimRequest struct {
 	// Version, when not 0, must be the record's; else the error is [Conflict].
 	Version int64
 
+	// Holds is what the targets that there are hold, for [Progress.Doubt].
+	Holds map[string][]Kind
+
 	// Inline allows the store to finish in the transaction of the claim when
 	// it is small enough. Set it when nothing outside the store holds
 	// resources. [Claim.Receipt] tells whether it happened.
@@ -116,32 +119,34 @@ type Progress struct {
 	// the last retry by a person.
 	Attempts    int       `json:"attempts,omitempty"`
 	NextAttempt Timestamp `json:"nextAttempt,omitzero"`
-	LastError   string    `json:"lastError,omitempty"`
-	Tenants     int64     `json:"tenants"` // size of the subtree at the claim
-	Planned     Counts    `json:"planned"` // what the store held at the claim
-	Deleted     Counts    `json:"deleted"` // in the store and in all targets
+	// Awaits is what NextAttempt waits for, until it is resumed; empty when that is
+	// the backoff after an attempt.
+	Awaits    []Awaited `json:"awaits,omitempty"`
+	LastError string    `json:"lastError,omitempty"`
+	Tenants   int64     `json:"tenants"` // size of the subtree at the claim
+	Planned   Counts    `json:"planned"` // what the store held at the claim
+	Deleted   Counts    `json:"deleted"` // in the store and in all targets
 	// Targets holds what each target reported as deleted.
 	Targets map[string]Counts `json:"targets,omitempty"`
-	// CountsInexact: a crash or a lost answer made Deleted a lower bound.
-	CountsInexact bool `json:"countsInexact,omitempty"`
+	// CountsInexact: a crash or a lost answer made Deleted a lower bound. LowerBounds
+	// says where; see [Progress.Doubts].
+	CountsInexact bool         `json:"countsInexact,omitempty"`
+	LowerBounds   []LowerBound `json:"lowerBounds,omitempty"`
 	// Accounts names the targets that keep an account of their own of everything
 	// that they removed for the purge.
 	Accounts []string `json:"accounts,omitempty"`
+	// Counted holds what was in each target by the first count of the purge, and
+	// what was removed before it. Gone is how much of it was found gone when it was
+	// to be removed.
+	Counted map[string]Counts `json:"counted,omitempty"`
+	Gone    map[string]Counts `json:"gone,omitempty"`
+	// Unaccounted holds the targets in which an attempt found by how much Counted
+	// and what was removed differ, with nothing to explain it.
+	Unaccounted map[string]Unaccounted `json:"unaccounted,omitempty"`
 }
 
 // HasAccount reports whether a target is among Accounts.
 func (p *Progress) HasAccount(target string) bool { return slices.Contains(p.Accounts, target) }
-
-// Settles reports whether the accounts of the named targets make Deleted exact:
-// every target that removed anything has one, and is among them.
-func (p *Progress) Settles(targets []string) bool {
-	for name := range p.Targets {
-		if !p.HasAccount(name) || !slices.Contains(targets, name) {
-			return false
-		}
-	}
-	return len(p.Targets) > 0
-}
 
 // Advance is what a target did since the last report.
 type Advance struct {
@@ -150,10 +155,18 @@ type Advance struct {
 	Target string        // "" for a mere sign of life
 	// Planned and Deleted are added to what is on record.
 	Planned, Deleted Counts
-	// Inexact says that a call may have deleted more than was reported.
-	Inexact bool
+	// Inexact says that a call may have deleted more than was reported, and
+	// LowerBounds, if it is known, of what.
+	Inexact     bool
+	LowerBounds []LowerBound
 	// Account adds Target to [Progress.Accounts].
 	Account bool
+	// Counted, unless nil, is what a count found in Target, for [Progress.Counted].
+	Counted *Counts
+	// Gone is added to [Progress.Gone].
+	Gone Counts
+	// Unaccounted, unless nil, replaces that of Target in [Progress.Unaccounted].
+	Unaccounted *Unaccounted
 }
 
 // Failure is an attempt that ended in an error.
@@ -163,6 +176,8 @@ type Failure struct {
 	Err error
 	// Next is when to try again. Zero: never by itself, the tenant is failed.
 	Next time.Time
+	// Awaits is what Next waits for, if it is not a mere backoff.
+	Awaits []Awaited
 }
 
 // Verification is what independent counts found after the cascade.
@@ -173,8 +188,10 @@ type Verification struct {
 	// Targets names the targets that were counted.
 	Targets []string
 	// Settled names those of which Deleted was compared with their account. See
-	// [Progress.Settles].
+	// [Progress.Settle].
 	Settled []string
+	// Unaccounted is for the receipt: see [Receipt.Unaccounted].
+	Unaccounted map[string]Counts
 }
 
 // Erased tells what one bounded step removed.

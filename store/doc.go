@@ -11,7 +11,8 @@
 //   - G1, never early: [Store.Claim] refuses a subtree in which anyone was
 //     promised a later date, and a tenant whose date is missing or out of range.
 //   - G2, cancel wins until the claim: [Store.Update] and [Store.Claim] decide
-//     on the same record, one after the other.
+//     on the same record, one after the other. What a source says undoes a
+//     person's reactivation only when it is newer ([Adoption.Overruled]).
 //   - G7, acknowledged means durable: every method that changes something
 //     returns nil only after the change would survive a power failure.
 //   - G8, audited: every change of state commits together with its [Entry], and

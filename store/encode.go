@@ -74,6 +74,21 @@ func appendReceipt(b []byte, r *Receipt) []byte {
 	}
 	b = append(b, `,"countsExact":`...)
 	b = strconv.AppendBool(b, r.CountsExact)
+	if len(r.LowerBounds) > 0 {
+		b = append(b, `,"lowerBounds":[`...)
+		for i, l := range r.LowerBounds {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendString(append(b, `{"target":`...), l.Target)
+			b = append(appendMember(b, "kind", string(l.Kind)), '}')
+		}
+		b = append(b, ']')
+	}
+	if len(r.Unaccounted) > 0 {
+		b = append(b, `,"unaccounted":`...)
+		b = appendMap(b, r.Unaccounted, func(b []byte, c Counts) []byte { return c.append(b) })
+	}
 	return append(b, '}')
 }
 

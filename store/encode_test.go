@@ -81,6 +81,10 @@ func TestReceipt_G6_TheJSONIsThatOfEncodingJSON(t *testing.T) {
 			Planned: c.Draw(t, "planned"), Deleted: c.Draw(t, "deleted counts"), Remaining: c.Draw(t, "remaining"),
 			Targets:     rapid.MapOfN(rapid.StringN(0, 8, -1), c, 0, 3).Draw(t, "targets"),
 			CountsExact: rapid.Bool().Draw(t, "exact"),
+			LowerBounds: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) store.LowerBound {
+				return store.LowerBound{Target: s.Draw(t, "in"), Kind: rapid.SampledFrom(append(store.Kinds(), "")).Draw(t, "of")}
+			}), 0, 3).Draw(t, "bounds"),
+			Unaccounted: rapid.MapOfN(rapid.StringN(0, 8, -1), c, 0, 3).Draw(t, "unaccounted"),
 		}
 		bare, err := json.Marshal(r)
 		if err != nil {

@@ -47,8 +47,16 @@ type Receipt struct {
 	Remaining Counts `json:"remaining"`
 	// Targets has, for each external target, what it reported as deleted.
 	Targets map[string]Counts `json:"targets,omitempty"`
-	// CountsExact is false when a crash made Deleted a lower bound.
+	// CountsExact is false when a crash made Deleted a lower bound, or something is
+	// unaccounted for.
 	CountsExact bool `json:"countsExact"`
+	// LowerBounds says of which targets and kinds Deleted is a lower bound; nothing
+	// on receipts of versions that did not.
+	LowerBounds []LowerBound `json:"lowerBounds,omitempty"`
+	// Unaccounted holds, for each target of which it is known, how much more was
+	// counted at first than it removed, and lists no more; negative is how much more
+	// it said to have removed than there was. Absent is nothing.
+	Unaccounted map[string]Counts `json:"unaccounted,omitempty"`
 	// Audit is the entry of the deletion; it holds the Digest of this receipt.
 	Audit AuditRef `json:"audit,omitzero"`
 }
@@ -97,6 +105,6 @@ func NewReceipt(t *Tenant, tenants []string, remaining Counts, deletedAt time.Ti
 		EstimatedPurgeDate: Timestamp{t.EstimatedPurgeDate}, DisabledBy: t.DisabledBy.ID,
 		ClaimedAt: p.ClaimedAt, ClaimedBy: p.ClaimedBy, Trigger: p.Trigger, Immediate: p.Immediate,
 		DeletedAt: Timestamp{Trim(deletedAt)}, Planned: p.Planned, Deleted: p.Deleted,
-		Remaining: remaining, Targets: p.Targets, CountsExact: !p.CountsInexact,
+		Remaining: remaining, Targets: p.Targets, CountsExact: !p.CountsInexact, LowerBounds: p.Doubts(),
 	}
 }

@@ -1,6 +1,8 @@
 package store_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -91,6 +93,10 @@ func TestReceipt_G8_DigestSeesEveryMember(t *testing.T) {
 		"deletedAt": func(r *store.Receipt) { r.DeletedAt = later }, "planned": func(r *store.Receipt) { r.Planned.Users++ },
 		"deleted": func(r *store.Receipt) { r.Deleted.APIKeys++ }, "remaining": func(r *store.Receipt) { r.Remaining.OAuthClients++ },
 		"targets": func(r *store.Receipt) { r.Targets = map[string]store.Counts{"scim": {}} }, "countsExact": func(r *store.Receipt) { r.CountsExact = false },
+		"lowerBounds":           func(r *store.Receipt) { r.LowerBounds = []store.LowerBound{{Target: "scim"}} },
+		"lowerBounds' kind":     func(r *store.Receipt) { r.LowerBounds = []store.LowerBound{{Target: "scim", Kind: store.KindUser}} },
+		"unaccounted":           func(r *store.Receipt) { r.Unaccounted = map[string]store.Counts{"scim": {Users: -1}} },
+		"an end of lowerBounds": func(r *store.Receipt) { r.LowerBounds = []store.LowerBound{{Target: "scim"}, {Target: "ldap"}} },
 	} {
 		r := base
 		edit(&r)
@@ -99,5 +105,21 @@ func TestReceipt_G8_DigestSeesEveryMember(t *testing.T) {
 			t.Errorf("an edit of %s has the digest of %s", name, other)
 		}
 		seen[d] = "an edit of " + name
+	}
+}
+
+// TestReceipt_G8_OneOfBeforeStillVerifies: it did not say of what its counts are a
+// lower bound.
+func TestReceipt_G8_OneOfBeforeStillVerifies(t *testing.T) {
+	const zeros = `{"users":0,"credentials":0,"apiKeys":0,"oauthClients":0,"subTenants":0}`
+	const before = `{"id":"p-1","tenantId":"acme","tenants":["acme"],"claimedAt":"2026-01-01T00:00:00.000Z","claimedBy":"purger",` +
+		`"deletedAt":"2026-01-01T00:00:01.000Z","planned":` + zeros + `,"deleted":` + zeros + `,"remaining":` + zeros + `,"targets":{"crm":` + zeros + `},"countsExact":false`
+	sum := sha256.Sum256([]byte(before + "}"))
+	var r store.Receipt
+	if err := json.Unmarshal([]byte(before+`,"audit":{"seq":7,"hash":"x"}}`), &r); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Digest(); got != hex.EncodeToString(sum[:]) {
+		t.Errorf("the digest is %s, and was %x", got, sum)
 	}
 }

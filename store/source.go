@@ -41,7 +41,8 @@ const (
 	// of several, "" when none has one; At is when that was first so.
 	MarkUnread MarkKind = "unread"
 	// MarkTooLate: the source says that the tenant is active, which is being purged
-	// or was; At is when that was first so.
+	// or was; At is when that was first so. One that was active itself, and went with
+	// a tenant above it, has the mark only while that one has it.
 	MarkTooLate MarkKind = "tooLate"
 )
 
@@ -79,13 +80,19 @@ type Sync struct {
 	Why string `json:"why,omitempty"`
 }
 
+// Acceptable reports whether somebody may accept the sync, if it is refused: not one
+// that would take over nothing at all, since no row is understood.
+func (s *Sync) Acceptable() bool { return s.Counts.Rows == 0 || s.Counts.Rejected < s.Counts.Rows }
+
 // SyncCounts counts what a snapshot says against what is kept.
 type SyncCounts struct {
 	Rows int64 `json:"rows"` // of the snapshot, those that do not parse included
 	Kept int64 `json:"kept"` // tenants, before the sync, that have neither vanished nor are being purged
 
-	New         int64 `json:"new"`
-	Changed     int64 `json:"changed"` // only name or host name
+	New int64 `json:"new"`
+	// Changed ones get another name or host name, or are active in the source by
+	// now, as a person made them before.
+	Changed     int64 `json:"changed"`
 	Reactivated int64 `json:"reactivated"`
 	Later       int64 `json:"later"` // the purge date is put off
 	// Disabled and Sooner get a purge date, or an earlier one; Due counts those
@@ -94,6 +101,9 @@ type SyncCounts struct {
 	Sooner    int64 `json:"sooner"`
 	Due       int64 `json:"due"`
 	Unchanged int64 `json:"unchanged"`
+	// Overruled counts those among Changed and Unchanged that are disabled in the
+	// source, and that a person reactivated since.
+	Overruled int64 `json:"overruled"`
 	// Rejected rows are in the dead letters, as far as there is room. Unplaced
 	// counts those among them which may be of a tenant that is not kept, and do not
 	// say below which other one: nobody waits for them.
@@ -104,8 +114,9 @@ type SyncCounts struct {
 	Vanished int64 `json:"vanished"`
 	Purging  int64 `json:"purging"` // past the point of return: nothing is changed
 	Purged   int64 `json:"purged"`  // listed, and purged already
-	// TooLate counts those among Purging and Purged that are active in the source:
-	// it cannot be taken back.
+	// TooLate counts those among Purging and Purged that are active in the source, but
+	// for those that always were, and went with a tenant above them that is not: it
+	// cannot be taken back.
 	TooLate int64 `json:"tooLate"`
 }
 
@@ -118,6 +129,24 @@ type DeadLetter struct {
 
 // MaxDeadLetters is how many are kept of a sync.
 const MaxDeadLetters = 100
+
+// ByReason puts dead letters with one reason together, most of them first, and those
+// that came first where there are as many.
+func ByReason(letters []DeadLetter) [][]DeadLetter {
+	var groups [][]DeadLetter
+	at := map[string]int{}
+	for _, l := range letters {
+		i, ok := at[l.Reason]
+		if !ok {
+			i = len(groups)
+			at[l.Reason] = i
+			groups = append(groups, nil)
+		}
+		groups[i] = append(groups[i], l)
+	}
+	slices.SortStableFunc(groups, func(a, b []DeadLetter) int { return len(b) - len(a) })
+	return groups
+}
 
 // Acceptance is a person's consent to one refused sync.
 type Acceptance struct {
@@ -139,11 +168,22 @@ type SourceState struct {
 	LastRefused *Sync       `json:"lastRefused,omitempty"`
 	LastFailed  *Sync       `json:"lastFailed,omitempty"`
 	Accepted    *Acceptance `json:"accepted,omitempty"`
+	// Lately is what good syncs did in the last 24 hours that counts against what one
+	// may change, the oldest hour first. One that a person accepted begins anew.
+	Lately []SourceHour `json:"lately,omitempty"`
 	// DeadLetters are those of the last snapshot that was read to its end.
 	DeadLetters []DeadLetter `json:"deadLetters,omitempty"`
 	// Vanished and Unread count the marks of these kinds. The store counts them.
 	Vanished int64 `json:"vanished"`
 	Unread   int64 `json:"unread"`
+}
+
+// SourceHour is what good syncs did in one hour. Vanished is less than 0 where more
+// came back.
+type SourceHour struct {
+	From     Timestamp `json:"from"`
+	Sooner   int64     `json:"sooner"` // tenants that got a purge date, or an earlier one
+	Vanished int64     `json:"vanished"`
 }
 
 // SourceChange is a change of what is on record of the source.
@@ -223,6 +263,8 @@ func AcceptSync(digest string) SourceChange {
 			return nil, Errorf(Conflict, "the sync that waits has the digest %s, not %s; look at it again", r.Digest, digest).At("digest")
 		case s.Accepted != nil && s.Accepted.Digest == r.Digest:
 			return nil, nil
+		case !r.Acceptable():
+			return nil, Errorf(Precondition, "of the %d rows of the sync not one is understood: there is nothing to accept; mend what the source is asked for", r.Counts.Rows)
 		}
 		s.Accepted = &Acceptance{Digest: r.Digest, By: o.Actor.ID, At: Timestamp{Trim(o.At)}}
 		return map[string]string{"digest": r.Digest}, nil
@@ -249,9 +291,23 @@ func (a *Adoption) Date() time.Time {
 	return PurgeDate(Trim(a.DisabledAt), a.PurgeAfterDays)
 }
 
-// Adopt makes the tenant what a source says of it. The grace period need not be
-// within the bounds that people have to keep to; the ancestors are not looked
-// at, since the source says for each what it is.
+// Overruled reports whether a person reactivated the tenant since it was disabled
+// as the adoption says: the person's decision is the newer one, and stands until
+// the source says that the tenant is active, or was disabled later than that (G2).
+//
+// The instants are of two clocks. One that the reactivation cancelled does not
+// come back, whatever the difference, see [Reactivate]; for another that is close
+// to it the tenant stays active where the source's clock is behind.
+func (a *Adoption) Overruled(t *Tenant) bool {
+	return a.Disabled && t.Status == StatusActive && !t.ReactivatedAt.IsZero() && !Trim(a.DisabledAt).After(t.ReactivatedAt)
+}
+
+// Adopt makes the tenant what a source says of it, unless that is overruled. The
+// grace period need not be within the bounds that people have to keep to; the
+// ancestors are not looked at, since the source says for each what it is.
+//
+// Origin.At is when the source was asked, or earlier: what it says may be older
+// than a change of the record since then.
 func Adopt(a Adoption) Change {
 	c := Change{Action: ActionReactivate}
 	if a.Disabled {
@@ -272,20 +328,22 @@ func Adopt(a Adoption) Change {
 		at, date := Trim(a.DisabledAt), a.Date()
 		same := t.DisabledAt.Equal(at) && t.PurgeAfterDays == a.PurgeAfterDays && t.EstimatedPurgeDate.Equal(date)
 		switch {
-		case !a.Disabled && t.Status == StatusActive,
+		case !a.Disabled && t.Status == StatusActive:
+			if !a.Milder && t.UpdatedAt.Before(Trim(o.At)) {
+				t.ReactivatedAt = time.Time{} // there is nothing left to overrule
+			}
+		case a.Overruled(t),
 			a.Disabled && t.Status == StatusDisabled && same,
 			a.Disabled && a.Milder && (t.Status != StatusDisabled || !date.After(t.EstimatedPurgeDate)):
-			return nil
 		case !a.Disabled:
-			t.Status = StatusActive
-			t.DisabledAt, t.PurgeAfterDays, t.EstimatedPurgeDate = time.Time{}, 0, time.Time{}
-			t.DisabledBy = Actor{}
+			t.enable()
 		default:
 			t.Status = StatusDisabled
 			t.DisabledAt, t.PurgeAfterDays, t.EstimatedPurgeDate = at, a.PurgeAfterDays, date
 			t.DisabledBy = o.Actor
+			t.ReactivatedAt = time.Time{}
+			t.Block = nil
 		}
-		t.Block = nil
 		return nil
 	}
 	return c

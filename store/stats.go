@@ -17,6 +17,9 @@ type Stats struct {
 	OldestDue time.Time
 	// NextPurge is the earliest date that has not come yet; zero for none.
 	NextPurge time.Time
+	// OldestClaim is when the oldest claim was made of a tenant that is purging;
+	// zero when none is.
+	OldestClaim time.Time
 	// ClaimedLastDay counts the tenants that claims took in the last 24 h.
 	ClaimedLastDay int64
 	AuditHead      AuditRef

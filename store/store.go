@@ -111,6 +111,13 @@ type Store interface {
 	// Yield gives up the lease without an attempt being counted, for a stop in
 	// the midst of work; the tenant is resumable from at on. Errors: Conflict for a token that is not the newest.
 	Yield(ctx context.Context, tok Token, at time.Time) error
+	// Await is Yield for a tenant that has to wait. Errors: Conflict for a token that
+	// is not the newest.
+	Await(ctx context.Context, tok Token, w Wait) error
+	// Hasten brings forward the next attempts of tenants that nobody works on, and
+	// that wait for what next says need not be waited for from an instant on; see
+	// [Progress.Hastened]. It returns how many it brought forward.
+	Hasten(ctx context.Context, now time.Time, next map[Awaited]time.Time) (int64, error)
 
 	// Gates returns the persisted gates, and whether there is room on the disk.
 	Gates(ctx context.Context) (Gates, error)

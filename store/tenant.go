@@ -56,6 +56,11 @@ type Tenant struct {
 	PurgeAfterDays     int
 	EstimatedPurgeDate time.Time
 	DisabledBy         Actor
+	// ReactivatedAt is when a person reactivated the tenant, zero unless that
+	// stands against what a source says of an earlier instant; see
+	// [Adoption.Overruled]. Only an active tenant has it, or one that was active
+	// when it was claimed with a tenant above it.
+	ReactivatedAt time.Time
 
 	// Hold is nil when there is none. One that has ended may still be here:
 	// ask InForce.
@@ -194,6 +199,14 @@ func (t *Tenant) Validate() error {
 	}
 	if err := t.DisabledBy.check("disabledBy"); err != nil {
 		return err
+	}
+	if at := t.ReactivatedAt; !at.IsZero() {
+		switch {
+		case t.Status == StatusDisabled:
+			return Errorf(Invalid, "a disabled tenant has no reactivatedAt").At("reactivatedAt")
+		case at.Before(minTime) || at.After(maxTime):
+			return Errorf(Invalid, "tenant %q: reactivatedAt %s is out of range", t.ID, FormatTime(at)).At("reactivatedAt")
+		}
 	}
 	switch t.Status {
 	case StatusActive:

@@ -195,6 +195,11 @@ func TestTenant_Validate(t *testing.T) {
 		{"status", func(t *store.Tenant) { t.PurgeAfterDays = 10 }},
 		{"status", func(t *store.Tenant) { t.EstimatedPurgeDate = t0 }},
 		{"disabledAt", func(t *store.Tenant) { t.Status = store.StatusDisabled }},
+		{"", func(t *store.Tenant) { t.ReactivatedAt = t0 }},
+		{"", func(t *store.Tenant) { t.Status, t.ReactivatedAt = store.StatusPurging, t0 }}, // with one above it
+		{"reactivatedAt", func(t *store.Tenant) { *t = disabled("acme"); t.ReactivatedAt = t0 }},
+		{"reactivatedAt", func(t *store.Tenant) { t.ReactivatedAt = time.Unix(0, 0) }},
+		{"reactivatedAt", func(t *store.Tenant) { t.ReactivatedAt = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC) }},
 	} {
 		tn := store.Tenant{ID: "acme", Name: "Acme", Status: store.StatusActive}
 		c.edit(&tn)

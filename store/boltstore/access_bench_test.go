@@ -55,7 +55,7 @@ func plantWide(b *testing.B, s *Store, root string, n int) {
 	}
 }
 
-func heap() float64 {
+func heapInUse() float64 {
 	runtime.GC()
 	runtime.GC()
 	var m runtime.MemStats
@@ -213,15 +213,15 @@ func BenchmarkLoadAccess(b *testing.B) {
 		if err := s.exclusive(func() error { s.access = nil; return nil }); err != nil {
 			b.Fatal(err)
 		}
-		before := heap()
+		before := heapInUse()
 		began := time.Now()
 		if err := s.LoadAccess(context.Background()); err != nil {
 			b.Fatal(err)
 		}
 		b.ReportMetric(float64(time.Since(began).Milliseconds()), "load-ms")
-		b.ReportMetric((heap()-before)/tenants, "bytes/tenant")
+		b.ReportMetric((heapInUse()-before)/tenants, "bytes/tenant")
 		x := s.accessReady.Load()
 		x.hosts = nil
-		b.ReportMetric((heap()-before)/tenants, "bytes/tenant-without-hosts")
+		b.ReportMetric((heapInUse()-before)/tenants, "bytes/tenant-without-hosts")
 	}
 }

@@ -94,6 +94,7 @@ type Store struct {
 	erased   time.Time
 	dueCount dueCount
 	window   window
+	claims   claims
 
 	// access is told of every commit once LoadAccess has begun; the writer's
 	// goroutine alone uses it. accessReady is the same once it is complete.

@@ -44,7 +44,9 @@ func (s *Store) Record(ctx context.Context, tok store.Token, a store.Advance) er
 		p := *old.Purge
 		p.LeaseEnd.Time = store.Trim(a.At.Add(a.Lease))
 		p.Planned, p.Deleted = p.Planned.Plus(a.Planned), p.Deleted.Plus(a.Deleted)
-		p.CountsInexact = p.CountsInexact || a.Inexact
+		if a.Inexact || len(a.LowerBounds) > 0 {
+			p.AddDoubts(a.LowerBounds)
+		}
 		if a.Target != "" {
 			targets := map[string]store.Counts{a.Target: p.Targets[a.Target].Plus(a.Deleted)}
 			for name, c := range p.Targets {
@@ -56,6 +58,7 @@ func (s *Store) Record(ctx context.Context, tok store.Token, a store.Advance) er
 			if a.Account && !p.HasAccount(a.Target) {
 				p.Accounts = append(slices.Clone(p.Accounts), a.Target)
 			}
+			p.Note(&a)
 		}
 		return w.progress(at, old, &p)
 	})
@@ -73,7 +76,7 @@ func (s *Store) Postpone(ctx context.Context, tok store.Token, f store.Failure) 
 		p := *old.Purge
 		p.Attempts++
 		p.LeaseEnd = store.Timestamp{}
-		p.NextAttempt.Time = store.Trim(f.Next)
+		p.NextAttempt.Time, p.Awaits = store.Trim(f.Next), slices.Clone(f.Awaits)
 		if f.Err != nil {
 			p.LastError = clipError(f.Err.Error())
 		}
@@ -114,18 +117,5 @@ func clipError(s string) string {
 
 // Yield implements [store.Store].
 func (s *Store) Yield(ctx context.Context, tok store.Token, at time.Time) error {
-	err := s.writeAt(ctx, background, at, func(w *wtx) error {
-		sp, old, err := w.fenced(tok)
-		if err != nil {
-			return err
-		}
-		p := *old.Purge
-		p.LeaseEnd = store.Timestamp{}
-		p.NextAttempt.Time = store.Trim(at)
-		return w.progress(sp, old, &p)
-	})
-	if err == nil {
-		s.erasing.end(tok)
-	}
-	return err
+	return s.Await(ctx, tok, store.Wait{At: at, Until: at})
 }

@@ -115,7 +115,7 @@ func TestDecode_NeverPanicsAndNeverTakesATail(t *testing.T) {
 		ID: "a", ParentID: "b", Name: "n", Hostname: "h", Status: store.StatusPurging, Version: 3, CreatedAt: epoch, DisabledAt: epoch,
 		PurgeAfterDays: 10, EstimatedPurgeDate: dueAt, DisabledBy: store.Actor{ID: "x", Name: "y", Email: "z"},
 		Hold: &store.Hold{Reason: "r", Since: epoch, Until: dueAt}, ActiveSubscriptions: 2,
-		Block: &store.Block{Reason: store.BlockHold, By: "a"}, Purge: &store.Progress{PurgeID: "p", Fence: 7},
+		Block: &store.Block{Reason: store.BlockHold, By: "a"}, Purge: &store.Progress{PurgeID: "p", Fence: 7}, ReactivatedAt: epoch,
 	}, parent: 4, depth: 5}
 	b, err := r.encode()
 	if err != nil {
@@ -126,7 +126,7 @@ func TestDecode_NeverPanicsAndNeverTakesATail(t *testing.T) {
 			t.Fatalf("the first %d of %d bytes decode", n, len(b))
 		}
 	}
-	if got, err := decodeRecord(b); err != nil || got.Purge.Fence != 7 || got.depth != 5 || got.Hold.Until != dueAt {
+	if got, err := decodeRecord(b); err != nil || got.Purge.Fence != 7 || got.depth != 5 || got.Hold.Until != dueAt || got.ReactivatedAt != epoch {
 		t.Fatalf("got %+v, %v", got, err)
 	}
 	huge := binary.AppendUvarint([]byte{recordVersion, 0, 0}, 1<<62)

@@ -271,8 +271,8 @@ func (w *wtx) recordRefusal(d *decision, req *store.ClaimRequest) error {
 	if d.block == nil || d.top.Block != nil && *d.top.Block == *d.block {
 		return nil
 	}
-	if blockCode(d.block.Reason) >= firstBlocks {
-		if err := w.needSchema(schemaSource); err != nil {
+	if least := blockSchema(d.block.Reason); least > schemaFirst {
+		if err := w.needSchema(least); err != nil {
 			return err
 		}
 	}

@@ -19,6 +19,7 @@ const (
 	hasHold
 	hasBlock
 	hasPurge
+	hasReactivatedAt // the last part: a purger that does not know of it reads the others
 )
 
 // statusCode numbers the statuses in records.
@@ -81,6 +82,10 @@ func (r *record) encode() ([]byte, error) {
 		}
 		b = appendText(b, string(p))
 	}
+	if !r.ReactivatedAt.IsZero() {
+		set |= hasReactivatedAt
+		b = binary.AppendUvarint(b, millis(r.ReactivatedAt))
+	}
 	b[2] = set
 	return b, nil
 }
@@ -120,6 +125,9 @@ func decodeRecord(b []byte) (*record, error) {
 		if p := d.text(); d.err == nil {
 			d.err = json.Unmarshal([]byte(p), r.Purge)
 		}
+	}
+	if set&hasReactivatedAt != 0 {
+		r.ReactivatedAt = d.time()
 	}
 	if d.err != nil {
 		return nil, store.Errorf(store.Internal, "tenant record %q: %w", r.ID, d.err)

@@ -2,8 +2,10 @@ package boltstore_test
 
 import (
 	"context"
+	"flag"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/tenantpurge/purger/store"
@@ -11,9 +13,24 @@ import (
 	"github.com/tenantpurge/purger/store/storetest"
 )
 
-// The whole contract of package store, on a file.
+// The whole contract of package store, on a file. With the build tag long there are
+// more histories, and the cases that take long.
 func TestConformance(t *testing.T) {
+	histories(t, 30)
 	storetest.Run(t, harness(boltstore.Options{}))
+}
+
+// histories is how many random ones the suite takes, unless -rapid.checks says it.
+func histories(t *testing.T, n int) {
+	t.Helper()
+	f := flag.Lookup("rapid.checks")
+	if f.Value.String() != f.DefValue {
+		return
+	}
+	if err := f.Value.Set(strconv.Itoa(n)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Value.Set(f.DefValue) })
 }
 
 func harness(opt boltstore.Options) storetest.Harness {

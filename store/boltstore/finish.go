@@ -185,7 +185,7 @@ func (w *wtx) finish(at spot, top, old *record, nodes []node, held tally, v stor
 	}
 	removed.SubTenants = int64(len(nodes) - 1)
 	p.Deleted = p.Deleted.Plus(removed)
-	p.CountsInexact = p.CountsInexact && !p.Settles(v.Settled)
+	p.Settle(v.Settled)
 	done := *top
 	done.Purge = &p
 
@@ -197,6 +197,9 @@ func (w *wtx) finish(at spot, top, old *record, nodes []node, held tally, v stor
 		return store.Receipt{}, store.Errorf(store.Internal, "tenant %q: %+v remain after everything was removed", top.ID, remaining)
 	}
 	r := store.NewReceipt(&done.Tenant, tenants, remaining, v.At)
+	if len(v.Unaccounted) > 0 {
+		r.Unaccounted, r.CountsExact = v.Unaccounted, false
+	}
 	body, err := r.Seal(func(digest string) (store.AuditRef, error) {
 		return w.audit(store.Entry{
 			At: store.Timestamp{Time: v.At}, Actor: p.ClaimedBy, Action: store.ActionPurge, TenantID: top.ID,

@@ -1,12 +1,15 @@
 package boltstore
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/tenantpurge/purger/store"
 )
@@ -118,6 +121,8 @@ func (f *fixture) image() *fixture {
 	return c
 }
 
+// copyFile copies a file with its holes: the file of a store is 16 MiB, of which
+// little is written.
 func copyFile(t *testing.T, from, to string) {
 	t.Helper()
 	src, err := os.Open(from)
@@ -129,10 +134,20 @@ func copyFile(t *testing.T, from, to string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.Copy(dst, src); err != nil {
-		t.Fatal(err)
+	for at, err := src.Seek(0, unix.SEEK_DATA); !errors.Is(err, unix.ENXIO); at, err = src.Seek(at, unix.SEEK_DATA) {
+		hole, err2 := src.Seek(at, unix.SEEK_HOLE)
+		_, err3 := src.Seek(at, io.SeekStart)
+		_, err4 := dst.Seek(at, io.SeekStart)
+		if err := errors.Join(err, err2, err3, err4); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.CopyN(dst, src, hole-at); err != nil {
+			t.Fatal(err)
+		}
+		at = hole
 	}
-	if err := dst.Close(); err != nil {
+	size, err := src.Seek(0, io.SeekEnd)
+	if err := errors.Join(err, dst.Truncate(size), dst.Close()); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,9 +25,9 @@ func TestOpen_FlippedBytesInAnyKindOfPageAreNeverAPanic(t *testing.T) {
 	f := newFixture(t)
 	f.create("a", "")
 	f.create("a-1", "a")
-	f.fill("a", 2000) // several leaves below a branch
+	f.fill("a", 400) // several leaves below a branch
 	f.must(f.Put(t.Context(), []store.Resource{{TenantID: "a", Kind: store.KindUser, ID: "big", Data: []byte(`{"x":"` + strings.Repeat("x", 9000) + `"}`)}}))
-	for i := range 300 {
+	for i := range 100 {
 		f.create(fmt.Sprintf("t-%03d", i), "")
 	}
 	f.deactivate("a-1")
@@ -65,19 +67,21 @@ func (f *fixture) flip(t *testing.T, whole []byte, want ...string) {
 	}
 	found := map[string]int{}
 	tries := map[string]int{}
-	for kind, pages := range kinds {
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) { // the same in every run
+		pages := kinds[kind]
 		for range 30 {
 			at := pages[rng.IntN(len(pages))] * size
 			off := at + rng.IntN(size)
 			if rng.IntN(2) == 0 && kind != "overflow" {
 				off = at + rng.IntN(80) // the header and the first elements
 			}
-			b := append([]byte(nil), whole...)
-			b[off] ^= byte(1 + rng.IntN(255))
+			damage := byte(1 + rng.IntN(255))
 			tries[kind]++
-			if err := try(b); err != nil {
+			whole[off] ^= damage
+			if err := try(whole); err != nil {
 				found[kind]++
 			}
+			whole[off] ^= damage
 		}
 	}
 	t.Logf("found %v of %v", found, tries)

@@ -218,7 +218,7 @@ func importable(t *store.Tenant, o store.Origin) (store.Tenant, error) {
 func trimmed(t *store.Tenant) store.Tenant {
 	n := *t
 	n.CreatedAt, n.DisabledAt = store.Trim(n.CreatedAt), store.Trim(n.DisabledAt)
-	n.EstimatedPurgeDate = store.Trim(n.EstimatedPurgeDate)
+	n.EstimatedPurgeDate, n.ReactivatedAt = store.Trim(n.EstimatedPurgeDate), store.Trim(n.ReactivatedAt)
 	if n.Hold != nil {
 		h := *n.Hold
 		h.Since, h.Until = store.Trim(h.Since), store.Trim(h.Until)

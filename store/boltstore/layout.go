@@ -12,10 +12,12 @@ import (
 // opens it as long as it understands it, and refuses to afterwards.
 const (
 	format             = "purger store"
-	schema             = schemaSource
+	schema             = schemaSourceDown
 	schemaFirst        = 1
 	schemaGoneTogether = 2 // keyGone with more than one id
 	schemaSource       = 3 // blocks that come from the source of tenants
+	schemaReactivated  = 4 // tenants that a person reactivated, with a source; see keyReactivated
+	schemaSourceDown   = 5 // a block more that comes from the source
 )
 
 // The buckets at the top of the file.
@@ -61,6 +63,10 @@ var (
 
 	keyReplays = []byte("replays") // see replayTotals
 	keyHostKey = []byte("hostkey") // see hostDigest
+
+	// keyReactivated is there once a tenant has had a ReactivatedAt. An earlier
+	// purger does not know of that, which is all the same to it without a source.
+	keyReactivated = []byte("reactivated")
 )
 
 // place is where a live tenant's record is.

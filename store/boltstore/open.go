@@ -302,6 +302,7 @@ func (s *Store) load(tx *bolt.Tx) error {
 		}
 		s.head = store.AuditRef{Seq: e.Seq, Hash: e.Hash}
 	}
+	s.claims.load(tx)
 	return s.window.load(tx)
 }
 

@@ -29,9 +29,9 @@ func TestResume_G5_AfterAKillBetweenAnyTwoTransactions(t *testing.T) {
 			f.create("top", "")
 			f.create("top-1", "top")
 			f.create("top-1-1", "top-1")
-			f.fill("top", 2*segmentRows/4)
-			f.fill("top-1", segmentRows/8)
-			f.fill("top-1-1", segmentRows/8)
+			f.fill("top", segmentRows/4+500) // of each kind
+			f.fill("top-1", 300)
+			f.fill("top-1-1", 300)
 		},
 		"a subtree": func(f *fixture) {
 			f.create("root", "")
@@ -39,7 +39,7 @@ func TestResume_G5_AfterAKillBetweenAnyTwoTransactions(t *testing.T) {
 			f.create("top-1", "top")
 			f.create("top1", "root") // a neighbour with a confusable id
 			f.fill("root", 100)
-			f.fill("top", segmentRows/2)
+			f.fill("top", segmentRows/4)
 			f.fill("top-1", 200)
 			f.fill("top1", 300)
 		},
@@ -49,7 +49,7 @@ func TestResume_G5_AfterAKillBetweenAnyTwoTransactions(t *testing.T) {
 		"more tenants than one transaction takes": func(f *fixture) {
 			f.create("top", "")
 			var b store.Batch
-			for i := range 2*inlineTenants + 10 {
+			for i := range inlineTenants + 5*pieceTenants {
 				parent := "top"
 				if i > 10 {
 					parent = fmt.Sprintf("child-%05d", i%10)
@@ -134,11 +134,11 @@ func TestErase_G3_KindByKindAcrossTheSubtree(t *testing.T) {
 	f.opt.TxTarget = time.Nanosecond
 	f.create("root", "")
 	f.create("top", "root")
-	f.fill("top", 5000)
+	f.fill("top", 2000)
 	for i := range 4 {
 		id := fmt.Sprintf("sub-%d", i)
 		f.create(id, "top")
-		f.fill(id, 3000)
+		f.fill(id, 1500)
 	}
 	f.deactivate("top")
 	claim, err := f.Claim(t.Context(), "top", request(true))

@@ -19,13 +19,21 @@ func (w *wtx) absorb(d *decision, req *store.ClaimRequest, p *store.Progress) (r
 		p.Deleted = p.Deleted.Plus(q.Deleted)
 		lapsed := !q.LeaseEnd.IsZero()
 		resumed = resumed || lapsed
-		p.CountsInexact = p.CountsInexact || q.CountsInexact || lapsed && (!req.Inline || len(q.Targets) > 0)
+		if lapsed && (!req.Inline || len(q.Targets) > 0) {
+			now := *q
+			now.Doubt(req.Holds)
+			q = &now
+		}
+		if q.CountsInexact {
+			p.AddDoubts(q.Doubts())
+		}
 		for name, c := range q.Targets {
 			if p.Targets == nil {
 				p.Targets = map[string]store.Counts{}
 			}
 			p.Targets[name] = p.Targets[name].Plus(c)
 		}
+		p.Absorb(q)
 		w.writes++
 		if err := w.moveGone(d.at.tree, n.ord, d.at.ord); err != nil {
 			return false, err
@@ -69,10 +77,10 @@ func (s *Store) Resume(ctx context.Context, id string, req store.ClaimRequest) (
 		now := *old
 		p := *old.Purge
 		lapsed := !p.LeaseEnd.IsZero()
-		p.Fence, p.Owner = w.totals.fence, req.Owner
+		p.Fence, p.Owner, p.Awaits = w.totals.fence, req.Owner, nil
 		p.LeaseEnd.Time = store.Trim(req.At.Add(req.Lease))
 		if lapsed && (!req.Inline || len(p.Targets) > 0) {
-			p.CountsInexact = true
+			p.Doubt(req.Holds)
 		}
 		now.Purge = &p
 		if err := w.replace(at, old, &now); err != nil {

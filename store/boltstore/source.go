@@ -115,7 +115,28 @@ func (w *wtx) putSource(st *store.SourceState) error {
 	if err != nil {
 		return fmt.Errorf("encode what is on record of the source: %w", err)
 	}
+	if w.tx.Bucket(bucketMeta).Get(keyReactivated) != nil {
+		if err := w.needSchema(schemaReactivated); err != nil {
+			return err
+		}
+	}
 	return w.put(bucketSource, []byte{keySourceState}, v)
+}
+
+// noteReactivated notes that a record says that a person reactivated its tenant.
+// With a source the file is one for purgers that know of that: another would let
+// the source disable the tenant again.
+func (w *wtx) noteReactivated(r *record) error {
+	if r.ReactivatedAt.IsZero() {
+		return nil
+	}
+	if w.tx.Bucket(bucketSource).Get([]byte{keySourceState}) != nil {
+		return w.needSchema(schemaReactivated)
+	}
+	if w.tx.Bucket(bucketMeta).Get(keyReactivated) != nil {
+		return nil
+	}
+	return w.put(bucketMeta, keyReactivated, []byte{1})
 }
 
 // mark sets and takes away marks, and reports whether that changed anything.

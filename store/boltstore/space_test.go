@@ -152,8 +152,12 @@ func TestSpace_FreePagesCountForHalfAtMost(t *testing.T) {
 	d.on(f)
 	f.create("a", "")
 	data := []byte(`{"x":"` + strings.Repeat("x", 40_000) + `"}`)
-	for i := range 1000 {
-		f.must(f.Put(t.Context(), []store.Resource{{TenantID: "a", Kind: store.KindUser, ID: fmt.Sprint(i), Data: data}}))
+	for i := range 20 {
+		var batch []store.Resource
+		for j := range 50 {
+			batch = append(batch, store.Resource{TenantID: "a", Kind: store.KindUser, ID: fmt.Sprint(i, "-", j), Data: data})
+		}
+		f.must(f.Put(t.Context(), batch))
 	}
 	f.deactivate("a")
 	c, err := f.Claim(t.Context(), "a", request(true))
@@ -178,7 +182,7 @@ func TestSpace_ACompactionThatMightNotFitIsNotBegun(t *testing.T) {
 	var d disk
 	d.on(f)
 	f.create("a", "")
-	f.fill("a", 20_000)
+	f.fill("a", 4000)
 	live, err := f.live()
 	f.must(err)
 	d.free.Store(live + leastRoom)

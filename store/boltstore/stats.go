@@ -64,6 +64,7 @@ func (s *Store) Stats(ctx context.Context, now time.Time) (store.Stats, error) {
 		st.Resources = s.totals.resources
 		st.ClaimedLastDay = s.window.sum(now)
 		st.AuditHead = s.head
+		st.OldestClaim = s.claims.oldest()
 		due := tx.Bucket(bucketDue)
 		at := millis(now)
 		s.dueCount.move(due, at)

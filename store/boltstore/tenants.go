@@ -163,6 +163,9 @@ func (w *wtx) insertInto(t *tree, r *record) error {
 	if err := w.put(bucketIDs, []byte(r.ID), appendPlace([]byte{idLive}, p)); err != nil {
 		return err
 	}
+	if err := w.noteReactivated(r); err != nil {
+		return err
+	}
 	return w.reindex(nil, r, p)
 }
 

@@ -19,9 +19,10 @@ type totals struct {
 
 const (
 	numStatuses = 5
-	numBlocks   = 9
+	numBlocks   = 10
 	// firstBlocks is how many reasons every schema knows. The others are behind
-	// everything else, and only where one was ever given; see schemaSource.
+	// everything else, and only where one was ever given; see schemaSource. One that
+	// came later makes that list longer; see schemaSourceDown.
 	firstBlocks = 6
 )
 
@@ -33,6 +34,17 @@ func blockCode(r store.BlockReason) int {
 		}
 	}
 	return -1
+}
+
+// blockSchema returns the oldest schema that knows a reason.
+func blockSchema(r store.BlockReason) uint32 {
+	switch {
+	case r == store.BlockSourceDown:
+		return schemaSourceDown
+	case blockCode(r) >= firstBlocks:
+		return schemaSource
+	}
+	return schemaFirst
 }
 
 // count adds n to what a record contributes.

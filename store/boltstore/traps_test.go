@@ -258,9 +258,12 @@ func TestWrite_AFaultInAnyStepFailsTheStoreAndClosesIt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t)
+			var b store.Batch
 			for i := range 400 {
-				f.create(fmt.Sprintf("t%05d", i), "")
+				b.Tenants = append(b.Tenants, store.Tenant{ID: fmt.Sprintf("t%05d", i), Status: store.StatusActive})
 			}
+			_, err := f.ImportBatch(t.Context(), b, at(epoch))
+			f.must(err)
 			if err := cut(f); err == nil {
 				t.Fatal("no error")
 			}

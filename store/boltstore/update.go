@@ -74,6 +74,9 @@ func (w *wtx) replace(at spot, old, now *record) error {
 	if err := at.tree.putRecord(at.ord, now); err != nil {
 		return err
 	}
+	if err := w.noteReactivated(now); err != nil {
+		return err
+	}
 	return w.reindex(old, now, at.place)
 }
 

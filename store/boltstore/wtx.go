@@ -37,6 +37,7 @@ type wtx struct {
 	access        *accessIndex
 	accessChanges []accessChange
 	goneHosts     []hostDigest // of tenants that are purged
+	claimChanges  []claimChange
 	// touched are the trees that were opened, to be changed most likely.
 	touched map[uint64]struct{}
 	// free is what the disk has room for, in bytes, once it was asked.
@@ -144,6 +145,7 @@ func clip(id string) string {
 // record comes by here.
 func (w *wtx) reindex(old, now *record, p place) error {
 	w.noteAccess(old, now)
+	w.noteClaim(old, now)
 	var ob, nb []byte
 	var ok, nk []byte
 	if old != nil {
@@ -230,6 +232,9 @@ func (w *wtx) publish() {
 	}
 	for _, ms := range w.dueRemoved {
 		s.dueCount.add(ms, -1)
+	}
+	for _, c := range w.claimChanges {
+		s.claims.apply(c)
 	}
 	if w.access != nil {
 		// First, so that a name is not unknown in between.

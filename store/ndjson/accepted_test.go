@@ -52,6 +52,10 @@ func TestImport_TakesWhatIsSound(t *testing.T) {
 			`{"type":"tenant","id":"a","parentId":"","name":"A","hostname":"a.example.com","status":"disabled","createdAt":"2024-03-01T09:00:00.000Z","disabledAt":"2026-01-05T10:00:00.000Z","purgeAfterDays":30,"disabledBy":{"id":"u-7","name":"Ada","email":"ada@example.com"},"hold":{"reason":"r","until":"2027-01-01T00:00:00.000Z","since":"2026-01-06T08:00:00.000Z","actor":{"id":"u-8"}},"activeSubscriptions":1}`,
 			`{"type":"tenant","id":"a","parentId":"","name":"A","hostname":"a.example.com","status":"disabled","createdAt":"2024-03-01T09:00:00.000Z","disabledAt":"2026-01-05T10:00:00.000Z","purgeAfterDays":30,"disabledBy":{"id":"u-7","name":"Ada","email":"ada@example.com"},"hold":{"reason":"r","until":"2027-01-01T00:00:00.000Z","since":"2026-01-06T08:00:00.000Z","actor":{"id":"u-8"}},"activeSubscriptions":1}`,
 		},
+		"reactivated by a person": {
+			`{"type":"tenant","id":"a","reactivatedAt":"2026-01-05T11:00:00.0005+01:00","status":"active"}`,
+			`{"type":"tenant","id":"a","parentId":"","name":"","hostname":"","status":"active",` + created + `,"reactivatedAt":"2026-01-05T10:00:00.000Z","activeSubscriptions":0}`,
+		},
 		"data as it is but for white space": {
 			activeLine("t", "") + `{"type":"apiKey","tenantId":"t","id":"k","data": { "z":1.50e+2 , "a":[ ], "z":"\ud800 \u0041<", "n":1e999 } }`,
 			`{"type":"tenant","id":"t","parentId":"","name":"","hostname":"","status":"active",` + created + `,"activeSubscriptions":0}` + "\n" +

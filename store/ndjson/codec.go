@@ -19,6 +19,7 @@ func appendTenant(b []byte, t *store.Tenant) []byte {
 	b = binary.AppendVarint(b, int64(t.PurgeAfterDays))
 	b = binary.AppendVarint(b, int64(t.ActiveSubscriptions))
 	b = appendActor(b, t.DisabledBy)
+	b = appendMillis(b, t.ReactivatedAt)
 	if t.Hold == nil {
 		return append(b, 0)
 	}
@@ -34,7 +35,7 @@ func decodeTenant(b []byte) (store.Tenant, error) {
 	t := store.Tenant{ID: u.text(), ParentID: u.text(), Name: u.text(), Hostname: u.text(), Status: store.Status(u.text())}
 	t.CreatedAt, t.DisabledAt = u.millis(), u.millis()
 	t.PurgeAfterDays, t.ActiveSubscriptions = int(u.varint()), int(u.varint())
-	t.DisabledBy = u.actor()
+	t.DisabledBy, t.ReactivatedAt = u.actor(), u.millis()
 	if t.Status == store.StatusDisabled {
 		t.EstimatedPurgeDate = store.PurgeDate(t.DisabledAt, t.PurgeAfterDays)
 	}

@@ -136,6 +136,8 @@ func (d *decoder) member(name []byte) error {
 		return d.readTime("estimatedPurgeDate", &d.promised)
 	case mDisabledBy:
 		return d.readActor("disabledBy", &t.DisabledBy)
+	case mReactivatedAt:
+		return d.readTime("reactivatedAt", &t.ReactivatedAt)
 	case mHold:
 		return d.readHold()
 	case mActiveSubscriptions:

@@ -19,7 +19,8 @@
 // tenant, type, id and status are required, and disabledAt when the status is
 // disabled; of a resource, type, tenantId and id. A disabled tenant has
 // purgeAfterDays, or estimatedPurgeDate, or both if they agree. A hold without
-// until has no end. A status is active or
+// until has no end. An active tenant has reactivatedAt where a person reactivated
+// it and a source has to say something newer before it is disabled. A status is active or
 // disabled: what is being purged is neither exported nor imported.
 //
 // Nothing is repaired or guessed: an unknown member, one that is there twice, a

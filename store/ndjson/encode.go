@@ -26,6 +26,7 @@ func appendTenantLine(b []byte, t *store.Tenant) []byte {
 		b = strconv.AppendInt(append(b, `,"purgeAfterDays":`...), int64(t.PurgeAfterDays), 10)
 		b = appendActorMember(b, "disabledBy", t.DisabledBy)
 	}
+	b = appendTime(b, "reactivatedAt", t.ReactivatedAt)
 	if h := t.Hold; h != nil {
 		b = appendString(append(b, `,"hold":{"reason":`...), h.Reason)
 		b = appendTime(b, "until", h.Until)

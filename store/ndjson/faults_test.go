@@ -131,7 +131,7 @@ func TestCodec_TellsEveryTruncation(t *testing.T) {
 	want := store.Tenant{
 		ID: "a", ParentID: "b", Name: "name", Hostname: "host", Status: store.StatusDisabled, CreatedAt: at,
 		DisabledAt: at, PurgeAfterDays: 30, EstimatedPurgeDate: store.PurgeDate(at, 30),
-		DisabledBy: store.Actor{ID: "i", Name: "n", Email: "e"}, ActiveSubscriptions: 3,
+		DisabledBy: store.Actor{ID: "i", Name: "n", Email: "e"}, ActiveSubscriptions: 3, ReactivatedAt: at,
 		Hold: &store.Hold{Reason: "r", Actor: store.Actor{ID: "h"}, Since: at, Until: now},
 	}
 	encoded := appendTenant(nil, &want)

@@ -22,6 +22,7 @@ const (
 	mPurgeAfterDays
 	mEstimatedPurgeDate
 	mDisabledBy
+	mReactivatedAt
 	mHold
 	mActiveSubscriptions
 	mData
@@ -29,7 +30,7 @@ const (
 
 const (
 	tenantMembers = mType | mID | mParentID | mName | mHostname | mStatus | mCreatedAt | mDisabledAt |
-		mPurgeAfterDays | mEstimatedPurgeDate | mDisabledBy | mHold | mActiveSubscriptions
+		mPurgeAfterDays | mEstimatedPurgeDate | mDisabledBy | mReactivatedAt | mHold | mActiveSubscriptions
 	resourceMembers = mType | mTenantID | mID | mData
 	anyMember       = tenantMembers | resourceMembers
 )
@@ -61,6 +62,8 @@ func memberOf(name []byte) member {
 		return mEstimatedPurgeDate
 	case "disabledBy":
 		return mDisabledBy
+	case "reactivatedAt":
+		return mReactivatedAt
 	case "hold":
 		return mHold
 	case "activeSubscriptions":
@@ -75,7 +78,7 @@ func memberOf(name []byte) member {
 func (m member) names() []string {
 	all := []string{
 		"type", "id", "tenantId", "parentId", "name", "hostname", "status", "createdAt", "disabledAt",
-		"purgeAfterDays", "estimatedPurgeDate", "disabledBy", "hold", "activeSubscriptions", "data",
+		"purgeAfterDays", "estimatedPurgeDate", "disabledBy", "reactivatedAt", "hold", "activeSubscriptions", "data",
 	}
 	var names []string
 	for i, n := range all {

@@ -71,6 +71,8 @@ func anyInput(t *rapid.T) []string {
 			if rapid.Bool().Draw(t, "by") {
 				m["disabledBy"] = anyActor(t)
 			}
+		} else if rapid.Bool().Draw(t, "reactivated") {
+			m["reactivatedAt"] = anyTime(t, "reactivated")
 		}
 		switch rapid.IntRange(0, 3).Draw(t, "hold") {
 		case 0:

@@ -65,6 +65,56 @@ func accountCases() []testCase {
 				e.t.Errorf("Finish = exact: %t, %v", r.CountsExact, err)
 			}
 		}},
+		{"LeaveTheOthersALowerBound_G5", func(e *env) {
+			r := inexact(e, map[string]bool{"ldap": true, "scim": false}, "ldap", "scim")
+			e.equal([]store.LowerBound{{Target: "scim"}}, r.LowerBounds, "lower bounds")
+			kept, err := e.s.Receipt(e.ctx(), "acme")
+			if err != nil {
+				e.t.Fatal(err)
+			}
+			e.equal(r, kept, "the receipt on record")
+		}},
+		{"ALostAnswerIsALowerBoundOfItsTargetAndKind_G5", func(e *env) {
+			e.disabled("acme", "")
+			tok := e.claim("acme", due10).Token
+			lost := []store.LowerBound{{Target: "scim", Kind: store.KindUser}}
+			for _, name := range []string{"scim", "ldap", "scim"} {
+				e.record(tok, store.Advance{At: due10, Lease: lease, Target: name, LowerBounds: lost})
+				lost = append(lost[:1:1], store.LowerBound{Target: "scim", Kind: store.KindAPIKey})
+			}
+			r := e.finish(tok, due10)
+			e.equal([]store.LowerBound{{Target: "scim", Kind: store.KindAPIKey}, {Target: "scim", Kind: store.KindUser}}, r.LowerBounds, "lower bounds")
+			if r.CountsExact {
+				e.t.Error("the counts are exact")
+			}
+		}},
+		{"AVanishedOwnerLeavesALowerBoundOfWhatWasCounted_G5", func(e *env) {
+			holds := func(r *store.ClaimRequest) {
+				r.Holds = map[string][]store.Kind{"ldap": {store.KindUser}, "scim": {store.KindAPIKey, store.KindUser}}
+			}
+			scim := []store.LowerBound{{Target: "scim", Kind: store.KindAPIKey}, {Target: "scim", Kind: store.KindUser}}
+			for id, want := range map[string][]store.LowerBound{
+				"counted": scim, "none-was": append([]store.LowerBound{{Target: "ldap", Kind: store.KindUser}}, scim...),
+			} {
+				e.disabled(id, "")
+				tok := e.claim(id, due10, holds).Token
+				if id == "counted" {
+					e.record(tok, store.Advance{At: due10, Lease: lease, Target: "scim"})
+				}
+				tok = e.resume(id, due10.Add(2*lease), holds).Token
+				e.equal(want, e.tenant(id).Purge.LowerBounds, id)
+				e.equal(want, e.finish(tok, due10.Add(2*lease)).LowerBounds, id)
+			}
+		}},
+		{"AVanishedOwnerOfADescendantIsInDoubtWithIt_G5", func(e *env) {
+			e.createAll("top", "child<top")
+			e.deactivate("child", t0, 10)
+			e.deactivate("top", t0, 10)
+			e.record(e.claim("child", due10).Token, store.Advance{At: due10, Lease: lease, Target: "scim"})
+			tok := e.claim("top", due10.Add(2*lease)).Token
+			e.record(tok, store.Advance{At: due10.Add(2 * lease), Lease: lease, Target: "ldap"})
+			e.equal([]store.LowerBound{{Target: "scim"}}, e.finish(tok, due10.Add(2*lease)).LowerBounds, "lower bounds")
+		}},
 		{"AreNamedOnce", func(e *env) {
 			e.disabled("acme", "")
 			tok := e.claim("acme", due10).Token

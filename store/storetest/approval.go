@@ -284,6 +284,7 @@ func approvalRefused(e *env) {
 }
 
 func approvalBound(e *env) {
+	e.takesLong()
 	e.create("acme", "")
 	ids := make([]string, store.MaxApprovals)
 	var wg sync.WaitGroup

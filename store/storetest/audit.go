@@ -170,6 +170,7 @@ func auditImpossible(e *env) {
 			_, err = e.s.Postpone(e.ctx(), tok, store.Failure{At: at, Err: errDown, Next: due10})
 			refused("Postpone", err)
 			refused("Yield", e.s.Yield(e.ctx(), tok, at))
+			refused("Await", e.s.Await(e.ctx(), tok, store.Wait{At: at, Until: due10}))
 			if imp, ok := e.s.(store.Importer); ok {
 				_, err = imp.ImportBatch(e.ctx(), store.Batch{Tenants: []store.Tenant{{ID: "new", Status: store.StatusActive}}}, by(at))
 				refused("ImportBatch", err)

@@ -33,7 +33,9 @@ func changes(s store.Store) map[string]method {
 			_, err := s.Postpone(ctx, tok, store.Failure{At: t0, Err: io.EOF, Next: t0})
 			return err
 		},
-		"Yield": func(ctx context.Context) error { return s.Yield(ctx, tok, t0) },
+		"Yield":  func(ctx context.Context) error { return s.Yield(ctx, tok, t0) },
+		"Await":  func(ctx context.Context) error { return s.Await(ctx, tok, store.Wait{At: t0, Until: t0}) },
+		"Hasten": func(ctx context.Context) error { _, err := s.Hasten(ctx, t0, nil); return err },
 		"ChangeGates": func(ctx context.Context) error {
 			_, err := s.ChangeGates(ctx, store.PausePurging("r", time.Time{}), by(t0))
 			return err

@@ -42,6 +42,14 @@ func newEnv(t *testing.T, h Harness) *env {
 	return e
 }
 
+// takesLong leaves the case to the build tag long.
+func (e *env) takesLong() {
+	e.t.Helper()
+	if !thorough {
+		e.t.Skip("takes long: it is run with the build tag long")
+	}
+}
+
 // another returns a second, new store for the same case.
 func (e *env) another() *env {
 	e.t.Helper()

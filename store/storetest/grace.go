@@ -59,7 +59,7 @@ func graceCases() []testCase {
 			e.disabled("acme", "")
 			counts := e.fillIfHeld("acme", 3)
 			got := e.update("acme", due10, store.Reactivate())
-			want := store.Tenant{ID: "acme", Name: got.Name, Hostname: got.Hostname, Status: store.StatusActive, Version: 3, CreatedAt: t0, UpdatedAt: due10}
+			want := store.Tenant{ID: "acme", Name: got.Name, Hostname: got.Hostname, Status: store.StatusActive, Version: 3, CreatedAt: t0, UpdatedAt: due10, ReactivatedAt: due10}
 			e.equal(want, got, "what Update returns")
 			e.wantDue(farFuture)
 			_, err := e.tryClaim("acme", farFuture)

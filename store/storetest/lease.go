@@ -122,6 +122,7 @@ func (e *env) wantFenced(tok store.Token, at time.Time) {
 		_, err = e.s.Postpone(e.ctx(), tok, store.Failure{At: at, Err: errors.New("x"), Next: at})
 		e.wantCode(err, store.Conflict, "Postpone with a void token")
 		e.wantCode(e.s.Yield(e.ctx(), tok, at), store.Conflict, "Yield with a void token")
+		e.wantCode(e.s.Await(e.ctx(), tok, store.Wait{At: at, Until: at}), store.Conflict, "Await with a void token")
 	})
 }
 

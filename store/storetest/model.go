@@ -25,7 +25,9 @@ type modelTenant struct {
 	born       int
 	status     store.Status // a tenant below a claimed one is purging
 	version    int64
+	updated    time.Time
 	at, date   time.Time // disabledAt and estimatedPurgeDate
+	stands     time.Time // reactivatedAt
 	days       int
 	held       bool
 	until      time.Time // of the hold, as are:

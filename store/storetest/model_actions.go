@@ -29,6 +29,8 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 		"deactivate":     m.deactivate,
 		"deactivateMore": m.deactivate,
 		"reactivate":     m.reactivate,
+		"adopt":          m.adopt,
+		"adoptMore":      m.adopt,
 		"hold":           m.hold,
 		"release":        m.release,
 		"subscribe":      m.subscribe,
@@ -114,7 +116,7 @@ func (m *machine) plant(t *rapid.T) {
 // add takes a new tenant down.
 func (m *machine) add(id, parent string) *modelTenant {
 	m.born++
-	tn := &modelTenant{id: id, parent: parent, born: m.born, status: store.StatusActive, version: 1, resources: map[store.Kind]map[string]string{}}
+	tn := &modelTenant{id: id, parent: parent, born: m.born, status: store.StatusActive, version: 1, updated: m.now, resources: map[store.Kind]map[string]string{}}
 	m.tenants[id] = tn
 	return tn
 }
@@ -203,7 +205,7 @@ func (m *machine) change(t *rapid.T, c store.Change, refused func(*modelTenant) 
 	want(t, err, code, "%s of %q", c.Action, id)
 	if err == nil && apply(m.tenants[id]) {
 		m.tenants[id].version++
-		m.tenants[id].stale = true
+		m.tenants[id].updated, m.tenants[id].stale = m.now, true
 	}
 }
 
@@ -219,6 +221,7 @@ func (m *machine) deactivate(t *rapid.T) {
 	m.change(t, store.Deactivate(days, store.Grace{}, nil), irrevocable, func(tn *modelTenant) bool {
 		same := tn.status == store.StatusDisabled && tn.at.Equal(m.now) && tn.days == days && tn.block == nil
 		tn.status, tn.at, tn.days, tn.date, tn.block = store.StatusDisabled, m.now, days, m.now.Add(time.Duration(days)*day), nil
+		tn.stands = time.Time{}
 		return !same
 	})
 }
@@ -233,9 +236,42 @@ func (m *machine) reactivate(t *rapid.T) {
 		return irrevocable(tn)
 	}
 	m.change(t, store.Reactivate(), refused, func(tn *modelTenant) bool {
-		same := tn.status == store.StatusActive
+		if tn.status == store.StatusActive {
+			return false
+		}
+		if tn.stands = m.now; tn.at.After(m.now) {
+			tn.stands = tn.at
+		}
 		tn.status, tn.at, tn.days, tn.date, tn.block = store.StatusActive, time.Time{}, 0, time.Time{}, nil
-		return !same
+		return true
+	})
+}
+
+// adopt makes a source say something, by a clock that may be another.
+func (m *machine) adopt(t *rapid.T) {
+	a := store.Adoption{Disabled: rapid.Bool().Draw(t, "disabled")}
+	if a.Disabled {
+		ago := rapid.SampledFrom([]time.Duration{0, time.Millisecond, time.Hour, 10 * day, -time.Hour}).Draw(t, "ago")
+		a.DisabledAt, a.PurgeAfterDays = m.now.Add(-ago), rapid.SampledFrom([]int{10, 30}).Draw(t, "days")
+	}
+	m.change(t, store.Adopt(a), irrevocable, func(tn *modelTenant) bool {
+		switch {
+		case !a.Disabled && tn.status == store.StatusActive:
+			if tn.stands.IsZero() || !tn.updated.Before(m.now) {
+				return false
+			}
+			tn.stands = time.Time{}
+		case !a.Disabled:
+			tn.status, tn.at, tn.days, tn.date, tn.block = store.StatusActive, time.Time{}, 0, time.Time{}, nil
+		case !tn.stands.IsZero() && !a.DisabledAt.After(tn.stands):
+			return false // a person's decision is newer
+		case tn.status == store.StatusDisabled && tn.at.Equal(a.DisabledAt) && tn.days == a.PurgeAfterDays:
+			return false
+		default:
+			tn.status, tn.at, tn.days, tn.block = store.StatusDisabled, a.DisabledAt, a.PurgeAfterDays, nil
+			tn.date, tn.stands = a.DisabledAt.Add(time.Duration(a.PurgeAfterDays)*day), time.Time{}
+		}
+		return true
 	})
 }
 

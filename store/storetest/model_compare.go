@@ -100,6 +100,8 @@ func (m *machine) tenantDefect(got *store.Tenant) string {
 		return fmt.Sprintf("version %d; want %d", got.Version, w.version)
 	case !got.DisabledAt.Equal(w.at) || !got.EstimatedPurgeDate.Equal(w.date) || got.PurgeAfterDays != w.days:
 		return fmt.Sprintf("dates %v, %v; want %v, %v", got.DisabledAt, got.EstimatedPurgeDate, w.at, w.date)
+	case !got.ReactivatedAt.Equal(w.stands):
+		return fmt.Sprintf("reactivated at %v; want %v", got.ReactivatedAt, w.stands)
 	case (got.Hold != nil) != w.held || got.Hold != nil && (!got.Hold.Until.Equal(w.until) || !got.Hold.Since.Equal(w.since) || got.Hold.Reason != w.reason):
 		return fmt.Sprintf("hold %+v; want %v until %v", got.Hold, w.held, w.until)
 	case got.ActiveSubscriptions != w.subs:

@@ -164,6 +164,7 @@ func sizeManyTenants(e *env) {
 // sizeDeepest makes a chain of the largest depth. Nothing may be below it, and
 // nothing may recurse along it.
 func sizeDeepest(e *env) {
+	e.takesLong()
 	imp := e.importer()
 	const batch = 8192
 	if err := imp.BeginImport(e.ctx(), store.Import{Digest: "d"}, by(t0)); err != nil {

@@ -43,7 +43,7 @@ func sourceKept(e *env) {
 	sync := store.Sync{
 		StartedAt: at, FinishedAt: store.Timestamp{Time: t0.Add(time.Second)}, Result: store.SyncGood, Digest: "abc",
 		Counts: store.SyncCounts{Rows: 15, Kept: 14, New: 1, Changed: 2, Reactivated: 3, Later: 4, Disabled: 5, Sooner: 6, Due: 7,
-			Unchanged: 8, Rejected: 9, Vanished: 10, Purging: 11, Purged: 12, Unplaced: 13, TooLate: 14},
+			Unchanged: 8, Rejected: 9, Vanished: 10, Purging: 11, Purged: 12, Unplaced: 13, TooLate: 14, Overruled: 15},
 	}
 	refused, failed := sync, sync
 	refused.Result, refused.Why, failed.Result, failed.Why = store.SyncRefused, "too much", store.SyncFailed, "no answer"
@@ -296,7 +296,7 @@ func sourceMilder(e *env) {
 }
 
 func sourceBlocks(e *env) {
-	for i, r := range []store.BlockReason{store.BlockVanished, store.BlockMoved, store.BlockSource} {
+	for i, r := range []store.BlockReason{store.BlockVanished, store.BlockMoved, store.BlockSource, store.BlockSourceDown} {
 		id := fmt.Sprintf("t%d", i)
 		e.disabled(id, "")
 		_, err := e.tryClaim(id, due10, func(req *store.ClaimRequest) { req.Known = &store.Block{Reason: r, By: id} })
@@ -304,7 +304,7 @@ func sourceBlocks(e *env) {
 	}
 	for range 2 {
 		st := e.stats(due10)
-		for _, r := range []store.BlockReason{store.BlockVanished, store.BlockMoved, store.BlockSource} {
+		for _, r := range []store.BlockReason{store.BlockVanished, store.BlockMoved, store.BlockSource, store.BlockSourceDown} {
 			if st.Blocked[r] != 1 {
 				e.t.Errorf("%d are blocked by %s; want 1", st.Blocked[r], r)
 			}

@@ -44,7 +44,7 @@ func statsCases() []testCase {
 				Tenants:   map[store.Status]int64{store.StatusActive: 1, store.StatusDisabled: 4, store.StatusPurging: 2, store.StatusFailed: 1, store.StatusDeleted: 1},
 				Resources: resources,
 				Blocked:   map[store.BlockReason]int64{store.BlockHold: 1, store.BlockActiveSubscriptions: 1},
-				Due:       1, OldestDue: due10.Add(-time.Hour), NextPurge: t0.Add(20 * day), ClaimedLastDay: 4,
+				Due:       1, OldestDue: due10.Add(-time.Hour), NextPurge: t0.Add(20 * day), OldestClaim: now, ClaimedLastDay: 4,
 			}
 			got := e.stats(now)
 			head := got.AuditHead
@@ -71,6 +71,43 @@ func statsCases() []testCase {
 					e.t.Errorf("at %s: due %d, oldest %v, next %v; want %d, %v, %v", store.FormatTime(at), got.Due, got.OldestDue, got.NextPurge, want.Due, want.OldestDue, want.NextPurge)
 				}
 			}
+		}},
+		{"TheOldestClaimUntilItEnds_G11", func(e *env) {
+			at := func(hours int) time.Time { return due10.Add(time.Duration(hours) * time.Hour) }
+			want := func(want time.Time) {
+				e.t.Helper()
+				for _, after := range []string{"", " after a restart"} {
+					if got := e.stats(farFuture).OldestClaim; !got.Equal(want) {
+						e.t.Errorf("the oldest claim is of %v%s; want %v", got, after, want)
+					}
+					e.reopen()
+				}
+			}
+			want(time.Time{})
+			tokens := map[string]store.Token{}
+			for hour, id := range []string{"a", "b", "c", "d", "e"} {
+				e.disabled(id, "")
+				tokens[id] = e.claim(id, at(hour)).Token
+			}
+			want(at(0))
+			resumed := func(id string) store.Token { return e.resume(id, at(100), owner("owner-2")).Token }
+			tokens["a"] = resumed("a") // a new attempt is no new claim
+			e.postpone(tokens["a"], at(100), at(101))
+			want(at(0))
+			e.finish(e.resume("a", at(101)).Token, at(101))
+			want(at(1))
+			e.finish(resumed("c"), at(100)) // not the oldest
+			e.postpone(resumed("b"), at(100), time.Time{})
+			want(at(3)) // a failed one is told of in another way
+			e.update("b", at(101), store.Retry())
+			want(at(1))
+			for _, id := range []string{"b", "d", "e"} {
+				e.finish(e.resume(id, at(102), owner("owner-3")).Token, at(102))
+			}
+			want(time.Time{})
+			e.disabled("at-once", "")
+			e.purge("at-once", at(102))
+			want(time.Time{})
 		}},
 		{"ABlockedTenantIsNotDue", func(e *env) {
 			e.blockedByHold("held")
@@ -120,6 +157,9 @@ func recount(ctx context.Context, s store.Store, now time.Time) (store.Stats, er
 		st.Tenants[tn.Status]++
 		for _, r := range sn.Resources[tn.ID] {
 			st.Resources.Add(r.Kind, 1)
+		}
+		if p := tn.Purge; tn.Status == store.StatusPurging && p != nil && (st.OldestClaim.IsZero() || p.ClaimedAt.Before(st.OldestClaim)) {
+			st.OldestClaim = p.ClaimedAt.Time
 		}
 		if tn.Status != store.StatusDisabled {
 			continue

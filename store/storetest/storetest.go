@@ -57,12 +57,14 @@ func groups() []group {
 		{"Block", blockCases()},
 		{"Absorb", absorbCases()},
 		{"Accounts", accountCases()},
+		{"Unaccounted", unaccountedCases()},
 		{"Limits", limitsCases()},
 		{"Gates", gatesCases()},
 		{"Lease", leaseCases()},
 		{"Resume", resumeCases()},
 		{"Attempts", attemptsCases()},
 		{"NextAttempt", nextAttemptCases()},
+		{"Await", awaitCases()},
 		{"Erase", eraseCases()},
 		{"Finish", finishCases()},
 		{"Evidence", evidenceCases()},
@@ -82,6 +84,7 @@ func groups() []group {
 		{"Approval", approvalCases()},
 		{"Replay", replayCases()},
 		{"Source", sourceCases()},
+		{"Reactivated", reactivatedCases()},
 		{"Concurrent", concurrentCases()},
 	}
 }
