@@ -48,6 +48,7 @@ func busy(m *Metrics) {
 	m.ResourcesPurged(StoreTarget, store.Counts{Users: 5, Credentials: 4, APIKeys: 3, OAuthClients: 2, SubTenants: 2})
 	m.PurgeFailed(StoreTarget, store.KindUser, string(store.Internal))
 	m.Leftovers(StoreTarget, store.Counts{Users: 1})
+	m.ResourcesUnaccounted("crm", store.Counts{Users: 7, APIKeys: -3})
 	m.RunFinished("schedule", "ok", start, start.Add(20*time.Second))
 	m.RunStarted("signal")
 	m.RunFinished("signal", "halted", start, start.Add(30*time.Second))
@@ -66,7 +67,7 @@ func busy(m *Metrics) {
 	m.SourceSynced(store.Sync{Result: store.SyncFailed, Counts: store.SyncCounts{Rows: 99, New: 99}}, time.Second)
 	m.SourceSynced(store.Sync{Result: store.SyncGood, Counts: store.SyncCounts{New: 1}}, 20*time.Second)
 	m.SourceState(store.SourceState{
-		Vanished: 3, LastRefused: &store.Sync{Counts: store.SyncCounts{Vanished: 12, Rejected: 4, Unplaced: 1, TooLate: 2, Unchanged: 80}},
+		Vanished: 3, LastRefused: &store.Sync{Counts: store.SyncCounts{Vanished: 12, Rejected: 4, Unplaced: 1, TooLate: 2, Unchanged: 80, Overruled: 3}},
 		LastGood:   &store.Sync{FinishedAt: store.Timestamp{Time: start}, Counts: store.SyncCounts{New: 1}},
 		LastFailed: &store.Sync{},
 	})
@@ -229,6 +230,7 @@ func TestMetrics_LabelsStayBoundedWhateverCallersPass(t *testing.T) {
 		"purger_limit_hits_total":                             3 + 1,
 		"purger_resources_purged_total":                       65 * 4,
 		"purger_verification_leftovers_total":                 65 * 4,
+		"purger_resources_unaccounted_total":                  65 * 4,
 		"purger_purge_failures_total":                         65 * (5*10 + 1), // other, other
 		"purger_target_up":                                    64,
 		"purger_target_retries_total":                         65,
@@ -238,8 +240,8 @@ func TestMetrics_LabelsStayBoundedWhateverCallersPass(t *testing.T) {
 		"purger_build_info":                                   1,
 		"purger_config_last_reload_successful":                1,
 		"purger_source_syncs_total":                           3 + 1,
-		"purger_source_checks_total":                          7 + 1,
-		"purger_source_rows":                                  13,
+		"purger_source_checks_total":                          8 + 1,
+		"purger_source_rows":                                  14,
 		"purger_source_sync_duration_seconds":                 1,
 		"purger_source_last_sync_timestamp_seconds":           1,
 		"purger_source_sync_refused":                          1,
@@ -274,7 +276,7 @@ func TestTargetUp_BeginsTheCountersOfTheTarget(t *testing.T) {
 	m.TargetUp("crm", true)
 	after := series(t, reg)
 	for name, more := range map[string]int{
-		"purger_resources_purged_total": 4, "purger_verification_leftovers_total": 4,
+		"purger_resources_purged_total": 4, "purger_verification_leftovers_total": 4, "purger_resources_unaccounted_total": 4,
 		"purger_purge_failures_total": 50, "purger_target_retries_total": 1, "purger_target_up": 1,
 		"purger_target_postponed_total": 3,
 	} {

@@ -17,6 +17,7 @@ type purgeMetrics struct {
 	resources   *prometheus.CounterVec
 	failures    *prometheus.CounterVec
 	leftovers   *prometheus.CounterVec
+	unaccounted *prometheus.CounterVec
 	deactivated prometheus.Counter
 	reactivated prometheus.Counter
 	limitHits   *prometheus.CounterVec
@@ -40,6 +41,9 @@ func newPurgeMetrics(f promauto.Factory) purgeMetrics {
 		leftovers: f.NewCounterVec(prometheus.CounterOpts{Namespace: namespace,
 			Name: "verification_leftovers_total", Help: "Resources that the count after a cascade still found."},
 			[]string{"target", "kind"}),
+		unaccounted: f.NewCounterVec(prometheus.CounterOpts{Namespace: namespace,
+			Name: "resources_unaccounted_total", Help: "Resources by which what was counted and what was removed differ, on receipts."},
+			[]string{"target", "kind"}),
 		deactivated: f.NewCounter(prometheus.CounterOpts{Namespace: namespace,
 			Name: "deactivations_total", Help: "Deactivations of tenants, repeated ones included."}),
 		reactivated: f.NewCounter(prometheus.CounterOpts{Namespace: namespace,
@@ -58,6 +62,7 @@ func (p *purgeMetrics) start(target string) {
 	for _, k := range kinds() {
 		p.resources.WithLabelValues(target, k)
 		p.leftovers.WithLabelValues(target, k)
+		p.unaccounted.WithLabelValues(target, k)
 	}
 	for _, k := range append(kinds(), noKind) {
 		for _, r := range reasons() {
@@ -95,6 +100,18 @@ func (m *Metrics) Leftovers(target string, c store.Counts) {
 		return
 	}
 	m.addCounts(m.purges.leftovers, target, c)
+}
+
+// ResourcesUnaccounted counts by how much what a target counted and what it removed
+// differ, to either side, on a receipt.
+func (m *Metrics) ResourcesUnaccounted(target string, c store.Counts) {
+	if m == nil {
+		return
+	}
+	for _, n := range []*int64{&c.Users, &c.Credentials, &c.APIKeys, &c.OAuthClients} {
+		*n = max(*n, -*n)
+	}
+	m.addCounts(m.purges.unaccounted, target, c)
 }
 
 // PurgeFailed counts an error that ended an attempt. kind is "" when the

@@ -21,14 +21,14 @@ type sourceMetrics struct {
 
 // sourceChecks returns what comes of asking the source once more before a claim.
 func sourceChecks() []string {
-	return []string{"confirmed", "milder", "vanished", "moved", "failed", "skipped", "unread"}
+	return []string{"confirmed", "milder", "vanished", "moved", "failed", "skipped", "stale", "unread"}
 }
 
 // rowOutcomes returns what a sync finds of rows and tenants.
 func rowOutcomes() []string {
 	return []string{
-		"new", "changed", "reactivated", "later", "disabled", "sooner", "unchanged", "rejected", "unplaced", "vanished",
-		"purging", "purged", "too_late",
+		"new", "changed", "reactivated", "later", "disabled", "sooner", "unchanged", "overruled", "rejected", "unplaced",
+		"vanished", "purging", "purged", "too_late",
 	}
 }
 
@@ -116,7 +116,7 @@ func (m *Metrics) sourceRows(c *store.SyncCounts) {
 	m.source.letters.Set(float64(c.Rejected))
 	for outcome, n := range map[string]int64{
 		"new": c.New, "changed": c.Changed, "reactivated": c.Reactivated, "later": c.Later, "disabled": c.Disabled,
-		"sooner": c.Sooner, "unchanged": c.Unchanged, "rejected": c.Rejected, "vanished": c.Vanished,
+		"sooner": c.Sooner, "unchanged": c.Unchanged, "overruled": c.Overruled, "rejected": c.Rejected, "vanished": c.Vanished,
 		"unplaced": c.Unplaced, "purging": c.Purging, "purged": c.Purged, "too_late": c.TooLate,
 	} {
 		m.source.rows.WithLabelValues(outcome).Set(float64(n))

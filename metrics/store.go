@@ -37,9 +37,9 @@ func (m *Metrics) WatchStore(s StoreView) {
 type storeCollector struct {
 	view StoreView
 
-	tenants, blocked, due, overdue, nextPurge *prometheus.Desc
-	paused, halted, importing, short          *prometheus.Desc
-	size, free, freelist                      *prometheus.Desc
+	tenants, blocked, due, overdue, nextPurge, purging *prometheus.Desc
+	paused, halted, importing, short                   *prometheus.Desc
+	size, free, freelist                               *prometheus.Desc
 }
 
 func newStoreCollector(s StoreView) *storeCollector {
@@ -55,6 +55,8 @@ func newStoreCollector(s StoreView) *storeCollector {
 			"How long ago the earliest estimated purge date among the tenants that are due came, 0 when none is due."),
 		nextPurge: desc("next_purge_timestamp_seconds",
 			"The earliest estimated purge date that has not come yet, 0 when there is none."),
+		purging: desc("oldest_purging_seconds",
+			"How long ago the oldest claim was made among the tenants that are being purged, 0 when none is."),
 		paused: desc("paused", "Whether a person paused purging (1) or not (0)."),
 		halted: desc("halted", "Whether a limit halted purging until a person lifts it (1) or not (0), by the limit.", "reason"),
 		importing: desc("import_incomplete",
@@ -70,7 +72,7 @@ func newStoreCollector(s StoreView) *storeCollector {
 // Describe implements prometheus.Collector.
 func (c *storeCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.tenants, c.blocked, c.due, c.overdue, c.nextPurge, c.paused, c.halted, c.importing, c.short, c.size, c.free, c.freelist,
+		c.tenants, c.blocked, c.due, c.overdue, c.nextPurge, c.purging, c.paused, c.halted, c.importing, c.short, c.size, c.free, c.freelist,
 	} {
 		ch <- d
 	}
@@ -101,16 +103,21 @@ func (c *storeCollector) Collect(ch chan<- prometheus.Metric) {
 		gauge(c.blocked, float64(stats.Blocked[r]), string(r))
 	}
 	gauge(c.due, float64(stats.Due))
-	overdue := time.Duration(0)
-	if !stats.OldestDue.IsZero() {
-		overdue = now.Sub(stats.OldestDue)
-	}
-	gauge(c.overdue, seconds(overdue))
+	gauge(c.overdue, age(now, stats.OldestDue))
 	gauge(c.nextPurge, timestamp(stats.NextPurge))
+	gauge(c.purging, age(now, stats.OldestClaim))
 	gauge(c.size, float64(stats.Size.Size))
 	gauge(c.free, float64(stats.Size.Free))
 	gauge(c.freelist, float64(stats.Size.Freelist))
 	c.collectGates(gates, now, gauge)
+}
+
+// age returns for how many seconds it has been that; 0 when it never was.
+func age(now, since time.Time) float64 {
+	if since.IsZero() {
+		return 0
+	}
+	return seconds(now.Sub(since))
 }
 
 // collectGates tells which gates are closed at now.

@@ -50,7 +50,7 @@ func (v *view) Runs(_ context.Context, limit int) ([]store.Run, error) {
 // storeNames are the metrics that are read from the store.
 func storeNames() []string {
 	return []string{"purger_tenants", "purger_tenants_blocked", "purger_tenants_due", "purger_oldest_overdue_seconds",
-		"purger_next_purge_timestamp_seconds", "purger_paused", "purger_halted", "purger_space_short", "purger_store_size_bytes",
+		"purger_next_purge_timestamp_seconds", "purger_oldest_purging_seconds", "purger_paused", "purger_halted", "purger_space_short", "purger_store_size_bytes",
 		"purger_store_free_bytes", "purger_store_freelist_bytes"}
 }
 
@@ -64,7 +64,7 @@ func TestWatchStore_ExposesEveryStatusReasonAndLimit(t *testing.T) {
 					store.StatusFailed: 2, store.StatusDeleted: 1000},
 				Blocked:   map[store.BlockReason]int64{store.BlockHold: 4, store.BlockLaterDate: 1},
 				Due:       6,
-				OldestDue: now.Add(-90 * time.Second),
+				OldestDue: now.Add(-90 * time.Second), OldestClaim: now.Add(-73 * time.Hour),
 				NextPurge: time.Date(2026, 3, 1, 12, 0, 0, 250e6, time.UTC),
 				Size:      store.FileStats{Size: 1 << 20, Free: 4096, Freelist: 512},
 			},

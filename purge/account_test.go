@@ -2,6 +2,7 @@ package purge_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,19 +50,21 @@ func purgedAtLast(t *testing.T, list ...purge.Target) store.Receipt {
 }
 
 func TestRun_G5_AccountsMakeUpForLostAnswers(t *testing.T) {
+	crmUsers := []store.LowerBound{{Target: "crm", Kind: store.KindUser}}
 	for name, c := range map[string]struct {
 		books  map[string]store.Counts
 		before func(context.Context, call) error
 		also   []purge.Target
 		exact  bool
 		users  int64
+		bounds []store.LowerBound
 	}{
 		"Account":   {books: map[string]store.Counts{}, exact: true, users: 5},
-		"NoAccount": {users: 3},
+		"NoAccount": {users: 3, bounds: crmUsers},
 		// Once more, and not for ever.
 		"UnreachableOnce": {books: map[string]store.Counts{}, before: refusing("account", 1, store.Unavailable), exact: true, users: 5},
-		"Refused":         {books: map[string]store.Counts{}, before: refusing("account", 1_000, store.Forbidden), users: 3},
-		"AnotherHasNone": {books: map[string]store.Counts{}, users: 5,
+		"Refused":         {books: map[string]store.Counts{}, before: refusing("account", 1_000, store.Forbidden), users: 3, bounds: crmUsers},
+		"AnotherHasNoneAndLostNothing": {books: map[string]store.Counts{}, exact: true, users: 5,
 			also: []purge.Target{newFake("idp", map[string]store.Counts{"acme": each(1, 0)})}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -71,6 +74,9 @@ func TestRun_G5_AccountsMakeUpForLostAnswers(t *testing.T) {
 				r := purgedAtLast(t, append(c.also, f)...)
 				if r.CountsExact != c.exact || r.Targets["crm"].Users != c.users {
 					t.Errorf("the receipt says %+v, exact: %t; want %d users and %t", r.Targets["crm"], r.CountsExact, c.users, c.exact)
+				}
+				if !slices.Equal(r.LowerBounds, c.bounds) {
+					t.Errorf("the receipt names as a lower bound %v, want %v", r.LowerBounds, c.bounds)
 				}
 			})
 		})

@@ -71,5 +71,11 @@ func attempt[T any](ctx context.Context, c caller, op string, timeout time.Durat
 
 // answered reports whether a call that ended with err was answered.
 func answered(err error) bool {
-	return err == nil || !ended(err) && store.CodeOf(err) != store.Unavailable
+	return err == nil || !ended(err) && !absent(err)
+}
+
+// absent reports whether err says that the system is not there.
+func absent(err error) bool {
+	var said Outage
+	return store.CodeOf(err) == store.Unavailable || errors.As(err, &said) && said.Outage()
 }

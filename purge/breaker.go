@@ -8,13 +8,13 @@ import (
 )
 
 // breaker keeps a target that fails from being called. It is closed at first;
-// open until an instant once enough calls failed in a row; and from then on half
-// open: one call, the probe, may go through and decides.
+// open for the cooldown of the policy in force once enough calls failed in a row;
+// and from then on half open: one call, the probe, may go through and decides.
 //
 // It is safe for concurrent use.
 type breaker struct {
 	mu      sync.Mutex
-	until   time.Time // zero: closed
+	opened  time.Time // zero: closed
 	probing bool      // half open, and the probe is under way
 
 	// The failures in a row, and what they have in common.
@@ -30,15 +30,22 @@ func (b *breaker) ask(now time.Time, p *Policy, take bool) (ok, probe bool, unti
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
-	case p.BreakerFailures == 0 || b.until.IsZero():
+	case p.BreakerFailures == 0 || b.opened.IsZero():
 		return true, false, time.Time{}
-	case now.Before(b.until):
-		return false, false, b.until
+	case now.Before(b.opened.Add(p.BreakerCooldown)):
+		return false, false, b.opened.Add(p.BreakerCooldown)
 	case b.probing:
 		return false, false, now.Add(p.BreakerCooldown)
 	}
 	b.probing = take
 	return true, take, time.Time{}
+}
+
+// reset closes the breaker, and forgets what failed.
+func (b *breaker) reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.opened, b.row = time.Time{}, 0
 }
 
 // turn is what the end of a call changed.
@@ -57,15 +64,15 @@ func (b *breaker) report(now time.Time, p *Policy, tenant string, probe bool, er
 	defer b.mu.Unlock()
 	if probe {
 		b.probing = false
-	} else if !b.until.IsZero() {
+	} else if !b.opened.IsZero() {
 		return turnNone // it began before the breaker opened: the probe decides
 	}
 	if !sick(err) {
 		b.row = 0
-		if b.until.IsZero() {
+		if b.opened.IsZero() {
 			return turnNone
 		}
-		b.until = time.Time{}
+		b.opened = time.Time{}
 		return turnClosed
 	}
 	if b.row == 0 {
@@ -73,10 +80,10 @@ func (b *breaker) report(now time.Time, p *Policy, tenant string, probe bool, er
 	}
 	b.row++
 	b.several = b.several || tenant != b.tenant
-	b.down = b.down && store.CodeOf(err) == store.Unavailable
+	b.down = b.down && absent(err)
 	// One tenant that the system cannot digest is that tenant's trouble (G11).
 	if p.BreakerFailures > 0 && (probe || b.row >= p.BreakerFailures && (b.several || b.down)) {
-		b.until = now.Add(p.BreakerCooldown)
+		b.opened = now
 		return turnOpened
 	}
 	return turnNone

@@ -92,6 +92,15 @@ func As[T any](t Target) (T, bool) {
 	}
 }
 
+// Outage is an error of a system that said that it is not there. It counts as one
+// that is [store.Unavailable], for the breaker as well, even where its code is that
+// of a lost answer. It is found with [errors.As].
+type Outage interface {
+	error
+	// Outage reports whether it is one.
+	Outage() bool
+}
+
 // RetryAfter is an error of a system that said how long to wait before the next
 // attempt. It is found with [errors.As].
 type RetryAfter interface {

@@ -21,6 +21,7 @@ type cascade struct {
 	s     *settings
 	claim store.Claim
 	purge string // its id
+	at    *seat  // nil: it has its place for good
 	// again says that the claim was resumed, not made.
 	again bool
 	// inDoubt says that an earlier attempt may have sent what this one sends,
@@ -34,6 +35,9 @@ type cascade struct {
 	opened   map[string]bool // targets that keep an account, by this attempt
 	settled  []string        // targets whose counts are those of their accounts
 	broken   error           // why nothing more may be written; a *storeError
+	tallies  map[string]*tally
+	// unaccounted is what stays so, by target.
+	unaccounted map[string]store.Counts
 }
 
 func (e *Engine) newCascade(s *settings, c store.Claim, again bool) *cascade {
@@ -42,6 +46,7 @@ func (e *Engine) newCascade(s *settings, c store.Claim, again bool) *cascade {
 		w.purge, w.deleted = p.PurgeID, p.Deleted
 		w.inDoubt = w.inDoubt || p.CountsInexact
 	}
+	w.tallies = newTallies(c.Tenant.Purge, c.Resumed)
 	return w
 }
 
@@ -57,7 +62,7 @@ func (w *cascade) run(ctx context.Context) (store.Receipt, error) {
 	if err := w.erase(ctx); err != nil {
 		return store.Receipt{}, err
 	}
-	v := store.Verification{At: time.Now(), Settled: w.settled}
+	v := store.Verification{At: time.Now(), Settled: w.settled, Unaccounted: w.unaccounted}
 	for _, t := range w.e.targets {
 		v.Targets = append(v.Targets, t.name)
 	}
@@ -65,6 +70,7 @@ func (w *cascade) run(ctx context.Context) (store.Receipt, error) {
 	if err != nil {
 		return store.Receipt{}, &storeError{err}
 	}
+	w.tellUnaccounted()
 	return r, nil
 }
 
@@ -107,7 +113,7 @@ func (w *cascade) targets(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, step := range []func(context.Context) error{w.plan, w.remove, w.verify, w.settle} {
+	for _, step := range []func(context.Context) error{w.plan, w.remove, w.verify, w.settle, w.account} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -123,19 +129,19 @@ func (w *cascade) plan(ctx context.Context) error {
 		if planned && (t.guard == nil || t.track.knows(w.top())) {
 			return nil
 		}
-		n, err := w.e.countAll(ctx, w.s, t, w.claim.Tenants, func() error { return w.proceed(ctx) })
+		n, err := w.e.countAll(ctx, w.s, t, w.claim.Tenants, func() error { return w.next(ctx) })
 		if err != nil {
 			return err
 		}
 		t.track.left(w.top(), n.Resources())
 		if planned { // counted again for whoever watches, since a restart
-			return nil
+			return w.sees(ctx, t, n)
 		}
 		account, err := w.opens(ctx, t)
 		if err != nil {
 			return err
 		}
-		return w.record(ctx, store.Advance{Target: t.name, Planned: n, Account: account})
+		return w.record(ctx, store.Advance{Target: t.name, Planned: n, Counted: &n, Account: account})
 	})
 }
 
@@ -166,8 +172,9 @@ func (w *cascade) remove(ctx context.Context) error {
 	for _, kind := range store.Kinds() {
 		out := w.failed.postponed()
 		err := w.each(func(t *target) bool { return t.kinds[kind] && !uncounted[t.name] && !out[t.name] }, func(t *target) error {
+			bound := w.rationOf(t, kind)
 			for group := range t.groups(kind, w.claim.Tenants) {
-				if err := w.removeKind(ctx, t, kind, group); err != nil {
+				if err := w.removeKind(ctx, t, kind, group, bound); err != nil {
 					return err
 				}
 			}
@@ -185,10 +192,10 @@ func (w *cascade) remove(ctx context.Context) error {
 
 // removeKind removes all resources of one kind of one group of tenants from a
 // target, in bounded steps, and records each.
-func (w *cascade) removeKind(ctx context.Context, t *target, kind store.Kind, tenants []string) error {
+func (w *cascade) removeKind(ctx context.Context, t *target, kind store.Kind, tenants []string, bound *ration) error {
 	r := Request{PurgeID: w.purge, Kind: kind, Limit: w.s.Batch, Resumed: w.inDoubt, OnAccount: w.onAccount(t)}
 	for idle := 0; ; {
-		if err := w.proceed(ctx); err != nil {
+		if err := w.next(ctx); err != nil {
 			return err
 		}
 		did, err := call(ctx, w.e, t, opPurge, w.s.CallTimeout, func(ctx context.Context) (Removed, error) {
@@ -199,12 +206,16 @@ func (w *cascade) removeKind(ctx context.Context, t *target, kind store.Kind, te
 		}
 		a := store.Advance{Target: t.name, Inexact: did.Inexact || answerLost(err)}
 		a.Deleted.Add(kind, did.Deleted)
-		if did.Deleted > 0 || a.Inexact {
+		a.Gone.Add(kind, max(did.Gone, 0))
+		if a.Inexact {
+			a.LowerBounds = []store.LowerBound{{Target: t.name, Kind: kind}}
+		}
+		if did.Deleted > 0 || did.Gone > 0 || a.Inexact {
 			if err := w.record(ctx, a); err != nil {
 				return err
 			}
 			w.e.metrics.ResourcesPurged(t.name, a.Deleted)
-			t.track.removed(w.top(), did.Deleted)
+			t.track.removed(w.top(), did.Deleted, did.More)
 		}
 		switch {
 		case errors.Is(err, errStopped):
@@ -215,6 +226,9 @@ func (w *cascade) removeKind(ctx context.Context, t *target, kind store.Kind, te
 			return nil
 		case did.Deleted > 0:
 			idle = 0
+			if err := bound.take(ctx, did.Deleted); err != nil {
+				return err
+			}
 		default:
 			if idle++; idle == idleSteps {
 				return &failure{t.name, kind, store.Errorf(store.Internal,
@@ -228,7 +242,7 @@ func (w *cascade) removeKind(ctx context.Context, t *target, kind store.Kind, te
 // (G6).
 func (w *cascade) verify(ctx context.Context) error {
 	err := w.each(func(*target) bool { return true }, func(t *target) error {
-		left, err := w.e.countAll(ctx, w.s, t, w.claim.Tenants, func() error { return w.proceed(ctx) })
+		left, err := w.e.countAll(ctx, w.s, t, w.claim.Tenants, func() error { return w.next(ctx) })
 		if err != nil {
 			return err
 		}

@@ -78,11 +78,12 @@ func (w *world) live(ctx context.Context, t *testing.T, l *life) purge.Report {
 	return r
 }
 
-// check looks at the world after acme was purged. exact says whether the counts
-// must be.
-func (w *world) check(t *testing.T, exact bool) (wasExact bool) {
+// check looks at the world after acme was purged, and returns its receipt. exact
+// says whether the counts must be.
+func (w *world) check(t *testing.T, exact bool) store.Receipt {
 	t.Helper()
 	s := openStore(t, w.dir)
+	defer checkAndClose(t, s)
 	wantStatus(t, s, store.StatusDeleted, "acme", "acme-1")
 	got := receipt(t, s, "acme")
 	if got.Planned != wholeWorld {
@@ -118,7 +119,7 @@ func (w *world) check(t *testing.T, exact bool) (wasExact bool) {
 	if n, err := s.Count(context.Background(), "globex"); err != nil || n != each(3, 0) {
 		t.Errorf("the store holds %+v of the bystander, %v", n, err)
 	}
-	return got.CountsExact
+	return got
 }
 
 // TestRun_G5_KillAtEveryStepWithAccountsCountsExactly also kills it while it
@@ -167,7 +168,7 @@ func TestRun_G5_KillAtEveryStepResumesAndCountsHonestly(t *testing.T) {
 				break
 			}
 			w.live(context.Background(), t, &life{})
-			if w.check(t, false) {
+			if w.check(t, false).CountsExact {
 				exact++
 			}
 			if t.Failed() {
@@ -248,6 +249,7 @@ func TestRun_G5_KillAtEveryStepOfALargeTreeInTheStoreCountsExactly(t *testing.T)
 			}
 			s := openStore(t, w.dir)
 			got := receipt(t, s, "acme")
+			checkAndClose(t, s)
 			if got.Deleted != each(10+50*3, 5000) || !got.CountsExact || len(got.Tenants) != 5001 {
 				t.Fatalf("killed at step %d, after the effect: %t: receipt of %d tenants, %+v, exact %t",
 					k, after, len(got.Tenants), got.Deleted, got.CountsExact)

@@ -106,7 +106,7 @@ func (e *Engine) Delete(ctx context.Context, d Deletion) (store.Receipt, error) 
 	}
 	watched, stop := e.watch(ctx)
 	defer stop()
-	end := e.work(watched, s, claim, false, began)
+	end := e.work(watched, s, claim, nil, false, began)
 	switch {
 	case end.outcome == OutcomeDeleted:
 		return end.receipt, nil

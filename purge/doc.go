@@ -16,7 +16,9 @@
 //     recorded before the next call is made. Where an answer may have been lost
 //     the receipt says that its counts are not exact.
 //   - G6, verified empty: a purge is finished only after a count in every
-//     target said zero, for every tenant of the subtree and every kind.
+//     target said zero, for every tenant of the subtree and every kind. Where
+//     much less was removed than was counted, it has to say so again, in a
+//     later attempt, unless it is a [Witness].
 //   - G9, bounded: every claim of a pass draws on one quota and on the limits;
 //     the first refusal ends the pass.
 //   - G11, one broken thing stays one: an error, a time-out or a panic in a
@@ -31,9 +33,10 @@
 // # Sources
 //
 // Which tenants exist, and which of them are disabled, may be said by a system
-// of the platform's own: a [Source]. A [Syncer] takes its snapshots over, and
-// refuses those that change too much; an [Engine] with a source asks it once more
-// before it claims a tenant, and purges nothing that it does not confirm.
+// of the platform's own: a [Source]. A [Syncer] takes its snapshots over, but for
+// what a person's reactivation overrules, and refuses those that change too much;
+// an [Engine] with a source asks it once more before it claims a tenant, and
+// purges nothing that it does not confirm.
 //
 // # Targets
 //

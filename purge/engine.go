@@ -3,6 +3,7 @@ package purge
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -36,14 +37,21 @@ type Options struct {
 type Engine struct {
 	store    store.Store
 	targets  []*target
-	counters []subscriptionCounter // those of the targets that are, and others
-	source   Source                // may be nil
-	keeper   store.SourceKeeper    // with a source
+	holds    map[string][]store.Kind // by the name of the target
+	counters []subscriptionCounter   // those of the targets that are, and others
+	source   Source                  // may be nil
+	keeper   store.SourceKeeper      // with a source
 	metrics  *metrics.Metrics
 	log      *zap.Logger
 	owner    string
 	settings atomic.Pointer[settings]
 	running  atomic.Bool
+	// reconsidered says that a pass did so since the process began; only a pass uses
+	// it.
+	reconsidered bool
+	// waits orders what puts a claim off by the policies in force, which holds it
+	// to read, and Reconsider, so that none is put off by a policy of before.
+	waits sync.RWMutex
 	// waiting is what the pass before saw waiting, silent about whom a target had
 	// no answer in it, and recorded when a pass that was no retry was last kept in
 	// the store. Only a pass uses them.
@@ -57,7 +65,7 @@ func New(o Options) (*Engine, error) {
 	if o.Store == nil {
 		return nil, store.Errorf(store.Invalid, "purge.Options.Store: want a store")
 	}
-	e := &Engine{store: o.Store, source: o.Source, metrics: o.Metrics, log: o.Logger, owner: o.Owner}
+	e := &Engine{store: o.Store, source: o.Source, metrics: o.Metrics, log: o.Logger, owner: o.Owner, holds: map[string][]store.Kind{}}
 	if e.log == nil {
 		e.log = zap.NewNop()
 	}
@@ -89,6 +97,7 @@ func New(o Options) (*Engine, error) {
 		seen[v.name] = true
 		if len(v.kinds) > 0 {
 			e.targets = append(e.targets, v)
+			e.holds[v.name] = slices.DeleteFunc(store.Kinds(), func(k store.Kind) bool { return !v.kinds[k] })
 		}
 		if c := subscriptionsOf(t); c != nil {
 			e.counters = append(e.counters, subscriptionCounter{v, c})
@@ -139,7 +148,7 @@ func (s *settings) isProtected(id string) bool {
 func (e *Engine) request(s *settings, trigger Trigger, o store.Origin) store.ClaimRequest {
 	return store.ClaimRequest{
 		Origin: o, Owner: e.owner, Lease: s.Lease, Trigger: string(trigger),
-		Protected: s.isProtected, Limits: s.Limits, Inline: len(e.targets) == 0,
+		Protected: s.isProtected, Limits: s.Limits, Holds: e.holds, Inline: len(e.targets) == 0,
 	}
 }
 
@@ -156,7 +165,9 @@ type target struct {
 	guard *GuardedTarget // nil: it is called without a policy
 	group GroupTarget    // nil: it is called for each tenant
 	books Accountant     // nil: it keeps no account
-	track *tracker
+	// seesAll says that what it counts is believed at once.
+	seesAll bool
+	track   *tracker
 }
 
 func newTarget(t Target) (*target, error) {
@@ -168,6 +179,9 @@ func newTarget(t Target) (*target, error) {
 		v.guard, v.track = g, &g.track
 	}
 	v.books, _ = As[Accountant](t)
+	if w, ok := As[Witness](t); ok {
+		v.seesAll = w.SeesAll()
+	}
 	if err := store.CheckID("target", v.name); err != nil {
 		return nil, err
 	}

@@ -122,6 +122,9 @@ func (f *fake) remove(ctx context.Context, r purge.Request) (purge.Removed, erro
 	return did, nil
 }
 
+// SeesAll implements [purge.Witness]: what is counted is what is removed.
+func (f *fake) SeesAll() bool { return true }
+
 // has returns what the target holds of a tenant.
 func (f *fake) has(id string) store.Counts {
 	f.mu.Lock()

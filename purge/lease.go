@@ -21,6 +21,7 @@ func (w *cascade) record(ctx context.Context, a store.Advance) error {
 		return w.broken
 	}
 	w.deleted, w.recorded = w.deleted.Plus(a.Deleted), a.At
+	w.note(&a)
 	return nil
 }
 
@@ -35,6 +36,14 @@ func (w *cascade) proceed(ctx context.Context) error {
 		return errStopped
 	}
 	return nil
+}
+
+// next is proceed before a call of a target: others may have the place in between.
+func (w *cascade) next(ctx context.Context) error {
+	if err := w.at.keep(ctx); err != nil {
+		return err
+	}
+	return w.proceed(ctx)
 }
 
 // keepLease renews the lease while calls take long, until release is called.

@@ -97,6 +97,10 @@ func (s mortalStore) Yield(ctx context.Context, tok store.Token, at time.Time) e
 	return s.life.step(func() error { return s.Store.Yield(ctx, tok, at) })
 }
 
+func (s mortalStore) Await(ctx context.Context, tok store.Token, w store.Wait) error {
+	return s.life.step(func() error { return s.Store.Await(ctx, tok, w) })
+}
+
 func (s mortalStore) RecordRun(ctx context.Context, r store.Run) error {
 	return s.life.step(func() error { return s.Store.RecordRun(ctx, r) })
 }
@@ -116,6 +120,9 @@ func (m mortalTarget) Purge(ctx context.Context, r purge.Request) (did purge.Rem
 	err = m.life.step(func() (err error) { did, err = m.Target.Purge(ctx, r); return err })
 	return did, err
 }
+
+// SeesAll implements [purge.Witness].
+func (mortalTarget) SeesAll() bool { return true }
 
 // mortalAccountant is a mortalTarget that keeps an account.
 type mortalAccountant struct {

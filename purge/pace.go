@@ -28,13 +28,13 @@ func Pace(ctx context.Context) error {
 		return nil
 	}
 	resume := p.clock.pause()
-	sent := p.guard.token(ctx)
+	err := p.guard.token(ctx, p.op)
 	resume()
 	switch {
 	case ctx.Err() != nil:
 		return store.Errorf(store.Unavailable, "no time was left for one more request: %v", ctx.Err())
-	case !sent:
-		return &notSent{p.guard.name}
+	case err != nil:
+		return err
 	case p.op == opPurge:
 		if put := p.guard.outside(time.Now(), p.guard.policy.Load()); put != nil {
 			return put

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
 	"go.uber.org/zap"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/tenantpurge/purger/store"
 )
@@ -61,7 +59,7 @@ type pass struct {
 	early       map[string]confirmation // of tenants whose turn is to come
 	objections  map[string]objection    // found when a tenant above was asked about
 	silent      map[string]bool         // a target was asked and had no answer
-	sourceFails atomic.Int32            // questions in a row that the source did not answer
+	sourceUp    patience                // with a source that does not answer
 	remaining   int64
 	swept       bool        // everything due was looked at
 	interrupted bool        // something was left because the context ended
@@ -98,6 +96,13 @@ func (p *pass) run(ctx context.Context) {
 	if !ok {
 		return
 	}
+	if !p.e.reconsidered {
+		if _, err := p.e.Reconsider(ctx); err != nil {
+			p.fail(ctx, err)
+			return
+		}
+		p.e.reconsidered = true
+	}
 	claims = claims && p.trigger != TriggerRetry
 	if claims {
 		stats, err := p.e.store.Stats(ctx, p.started)
@@ -111,16 +116,12 @@ func (p *pass) run(ctx context.Context) {
 
 	watched, stop := p.e.watch(ctx)
 	defer stop()
-	places := p.e.places()
-	busy := semaphore.NewWeighted(places)
+	busy := newPlaces(p.e.places())
 	for {
 		p.sweep(watched, busy, claims)
-		// All places free means that all tenants are done. Until then a slow
-		// one must not keep those waiting that become due beside it.
-		again, cancel := context.WithTimeout(context.WithoutCancel(ctx), sweepEvery)
-		err := busy.Acquire(again, places)
-		cancel()
-		if err == nil {
+		// Until all tenants are done, a slow one must not keep those waiting that
+		// become due beside it.
+		if busy.empty(sweepEvery) {
 			break
 		}
 	}
@@ -132,7 +133,7 @@ func (p *pass) run(ctx context.Context) {
 
 // sweep looks once at everything there is to do, and puts each tenant to work
 // in a place of its own.
-func (p *pass) sweep(ctx context.Context, busy *semaphore.Weighted, claims bool) {
+func (p *pass) sweep(ctx context.Context, busy *places, claims bool) {
 	// Claims are decided in the order of the candidates, so that a limit leaves
 	// the youngest: each has its turn when the one before has its place.
 	turn := make(chan struct{})
@@ -145,21 +146,22 @@ func (p *pass) sweep(ctx context.Context, busy *semaphore.Weighted, claims bool)
 		if p.known(c.ID) {
 			continue
 		}
-		if busy.Acquire(ctx, 1) != nil {
+		at := busy.take(ctx)
+		if at == nil {
 			p.leave()
 			return
 		}
 		if p.over(ctx) {
-			busy.Release(1)
+			at.leave()
 			return
 		}
 		mine, next := turn, make(chan struct{})
 		turn = next
 		go func() {
-			defer busy.Release(1)
+			defer at.leave()
 			p.askEarly(ctx, c)
 			<-mine
-			p.handle(ctx, c, sync.OnceFunc(func() { close(next) }))
+			p.handle(ctx, c, at, sync.OnceFunc(func() { close(next) }))
 		}()
 	}
 	p.mu.Lock()
@@ -169,7 +171,7 @@ func (p *pass) sweep(ctx context.Context, busy *semaphore.Weighted, claims bool)
 
 // handle purges one candidate, or the first of its due ancestors that can be
 // claimed. It calls placed once the next candidate may be decided.
-func (p *pass) handle(ctx context.Context, c candidate, placed func()) {
+func (p *pass) handle(ctx context.Context, c candidate, at *seat, placed func()) {
 	defer placed()
 	s := p.e.settings.Load()
 	began := time.Now()
@@ -213,7 +215,7 @@ func (p *pass) handle(ctx context.Context, c candidate, placed func()) {
 	placed() // a resumed one first, so that an ancestor is decided knowing of it
 	p.looked()
 	if taken {
-		p.ended(p.e.work(ctx, s, claim, c.resume, began))
+		p.ended(p.e.work(ctx, s, claim, at, c.resume, began))
 	}
 }
 

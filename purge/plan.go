@@ -144,27 +144,30 @@ func (p *pass) foresee(ctx context.Context, s *settings, a store.Assessment) boo
 		case err != nil:
 			p.fail(ctx, err)
 			return true
-		case len(failed) == 0:
-			row.ResourcesDeleted = row.ResourcesDeleted.Plus(held)
-		default: // the store's own stays until the targets are empty
-			row.ResourcesDeleted = held
+		case len(failed) > 0: // the store's own stays until the targets are empty
+			row.ResourcesDeleted = store.Counts{}
 			row.Outcome, row.Error = OutcomeRetrying, printable(failed)
 			if failed.permanent() && len(failed.postponed()) == 0 {
 				row.Outcome = OutcomeFailed
 			}
+		}
+		row.Targets = held
+		for _, n := range held {
+			row.ResourcesDeleted = row.ResourcesDeleted.Plus(n)
 		}
 	}
 	p.rows.add(row, a.Tenants)
 	return true
 }
 
-// held counts what all targets hold of a subtree and would give up now. One that
+// held counts what each target holds of a subtree and would give up now. One that
 // does not answer, or must not be called now, leaves the others alone (G11).
-func (p *pass) held(ctx context.Context, s *settings, top string) (sum store.Counts, failed failures, err error) {
+func (p *pass) held(ctx context.Context, s *settings, top string) (held map[string]store.Counts, failed failures, err error) {
 	ids, err := p.e.subtree(ctx, top)
 	if err != nil {
-		return sum, nil, err
+		return nil, nil, err
 	}
+	held = map[string]store.Counts{}
 	for _, t := range p.e.targets {
 		n, err := p.e.countAll(ctx, s, t, ids, ctx.Err)
 		if err == nil && t.guard != nil {
@@ -172,14 +175,14 @@ func (p *pass) held(ctx context.Context, s *settings, top string) (sum store.Cou
 		}
 		switch f := asFailure(err); {
 		case err == nil:
-			sum = sum.Plus(n)
+			held[t.name] = n
 		case f == nil:
-			return sum, nil, err
+			return nil, nil, err
 		default:
 			failed = append(failed, f)
 		}
 	}
-	return sum, failed, nil
+	return held, failed, nil
 }
 
 // subtree returns the ids of a tenant and its descendants. It uses no

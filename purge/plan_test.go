@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -162,7 +163,11 @@ func inCommon(r purge.Report) map[string]any {
 			r.Result = purge.ResultHalted
 		}
 	}
-	return map[string]any{"result": r.Result, "gate": gate, "rows": r.Tenants, "totals": r.Totals}
+	rows := slices.Clone(r.Tenants)
+	for i := range rows {
+		rows[i].Targets = nil
+	}
+	return map[string]any{"result": r.Result, "gate": gate, "rows": rows, "totals": r.Totals}
 }
 
 func TestPlan_ListsNothingBeyondALimitThatWouldHalt(t *testing.T) {
@@ -275,6 +280,32 @@ func TestPlan_PredictsThatATargetWhichCannotBeCountedFails(t *testing.T) {
 	}
 }
 
+func TestPlan_TellsWhatIsInWhichTarget(t *testing.T) {
+	s := newStore(t)
+	fill(t, s, []store.Tenant{due("acme", ""), due("acme-eu", "acme")}, resources("acme", 1))
+	e := newEngine(t, s, targets(
+		newFake("crm", map[string]store.Counts{"acme": {Users: 3}, "acme-eu": {Users: 4}}),
+		newFake("idp", map[string]store.Counts{"acme-eu": {OAuthClients: 5}}), newFake("none", nil)))
+	row := mustPlan(t, e).Tenants[0]
+	want := map[string]store.Counts{"crm": {Users: 7}, "idp": {OAuthClients: 5}, "none": {}}
+	if diff := cmp.Diff(want, row.Targets); diff != "" {
+		t.Error(diff)
+	}
+	inStore := row.ResourcesDeleted
+	for _, n := range want {
+		inStore.Users -= n.Users
+		inStore.OAuthClients -= n.OAuthClients
+	}
+	if held := (store.Counts{Users: 1, Credentials: 1, APIKeys: 1, OAuthClients: 1, SubTenants: 1}); inStore != held {
+		t.Errorf("%+v without what is in targets, want %+v", inStore, held)
+	}
+	for _, row := range mustRun(t, e).Tenants {
+		if row.Targets != nil {
+			t.Errorf("a pass tells %v", row.Targets)
+		}
+	}
+}
+
 // TestPlan_G11_TellsWhatGoesWhereOneTargetCannotGoOn: a pass empties the others.
 func TestPlan_G11_TellsWhatGoesWhereOneTargetCannotGoOn(t *testing.T) {
 	held := map[string]store.Counts{"acme": {Users: 2}}
@@ -300,6 +331,9 @@ func TestPlan_G11_TellsWhatGoesWhereOneTargetCannotGoOn(t *testing.T) {
 				row := plan.Tenants[0]
 				if row.ResourcesDeleted != (store.Counts{Users: 3}) || !strings.Contains(row.Error, "idp") {
 					t.Errorf("the plan says %+v, %q", row.ResourcesDeleted, row.Error)
+				}
+				if diff := cmp.Diff(map[string]store.Counts{"crm": {Users: 3}}, row.Targets); diff != "" {
+					t.Errorf("by target: %s", diff)
 				}
 				r := mustRun(t, e)
 				wantOutcomes(t, r, map[string]string{"acme": "retrying"})

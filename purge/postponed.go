@@ -29,6 +29,22 @@ type PostponedError struct {
 	Target string
 	Reason PostponeReason
 	Until  time.Time
+
+	// The policy of which guard that was; nil when it was nobody's policy.
+	guard *GuardedTarget
+	under *Policy
+}
+
+// renewed returns Until as the policy that is in force at now has it.
+func (e *PostponedError) renewed(now time.Time) time.Time {
+	if e.guard == nil {
+		return e.Until
+	}
+	p := e.guard.policy.Load()
+	if p == e.under {
+		return e.Until
+	}
+	return e.guard.opens(now, p, e.Reason)
 }
 
 // Error implements error.

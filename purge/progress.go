@@ -118,14 +118,21 @@ func (k *tracker) left(tenant string, n int64) {
 	k.change(tenant, func(v *track, _ time.Time) { v.remaining, v.counted = n, true })
 }
 
-// removed takes what a step removed.
-func (k *tracker) removed(tenant string, n int64) {
+// atLeast takes what a count of one kind found.
+func (k *tracker) atLeast(tenant string, n int64) {
+	k.change(tenant, func(v *track, _ time.Time) { v.remaining, v.counted = max(v.remaining, n), true })
+}
+
+// removed takes what a step removed. While it says that there is more, what remains
+// is not nothing but unknown.
+func (k *tracker) removed(tenant string, n int64, more bool) {
 	k.change(tenant, func(v *track, now time.Time) {
 		if now.Sub(v.young.at) >= rateSpan {
 			v.old, v.young = v.young, mark{now, v.done}
 		}
 		v.done += n
 		v.remaining = max(v.remaining-n, 0)
+		v.counted = v.counted && (v.remaining > 0 || !more)
 		if n > 0 {
 			v.last = now
 		}
@@ -160,8 +167,10 @@ func (k *tracker) rows(target string, now time.Time) []TargetProgress {
 				p.ETA = now.Add(time.Duration(seconds * float64(time.Second)))
 			}
 		}
-		if v.put != nil && now.Before(v.put.Until) {
-			p.Reason, p.Until = v.put.Reason, v.put.Until
+		if v.put != nil {
+			if until := v.put.renewed(now); now.Before(until) {
+				p.Reason, p.Until = v.put.Reason, until
+			}
 		}
 		rows = append(rows, p)
 	}

@@ -73,6 +73,9 @@ type Row struct {
 	EstimatedPurgeDate store.Timestamp `json:"estimatedPurgeDate"`
 	// ResourcesDeleted counts since the claim, earlier passes included.
 	ResourcesDeleted store.Counts `json:"resourcesDeleted"`
+	// Targets is set in a plan: what of ResourcesDeleted is in which target, as far
+	// as it can be counted. The rest is in the store.
+	Targets map[string]store.Counts `json:"targets,omitempty"`
 }
 
 // Totals sums up a report.

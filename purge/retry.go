@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -21,9 +22,13 @@ const (
 )
 
 // delay returns how long to wait after the n-th failed attempt, n from 1.
-func (s *settings) delay(n int) time.Duration {
+func (s *settings) delay(n int) time.Duration { return nthWait(n, s.BackoffInitial, s.BackoffMax) }
+
+// nthWait returns the n-th wait, n from 1, of those that begin with initial and grow
+// no further than most.
+func nthWait(n int, initial, most time.Duration) time.Duration {
 	b := backoff.NewExponentialBackOff()
-	b.InitialInterval, b.MaxInterval = s.BackoffInitial, s.BackoffMax
+	b.InitialInterval, b.MaxInterval = initial, most
 	b.Multiplier, b.RandomizationFactor = growth, jitter
 	d := b.NextBackOff()
 	for range n - 1 {
@@ -101,24 +106,33 @@ func (fs failures) postponed() map[string]bool {
 	return names
 }
 
-// resume returns when the first target that was not called would be; zero when
-// each was. It is rounded up to what a store keeps, since a moment before it
-// would be put off again. only says that nothing else went wrong.
-func (fs failures) resume() (first time.Time, only bool) {
+// resume returns what a purge waits for, as of now, and until the first target
+// that was not called would be: the zero Wait when each was. only says that nothing
+// else went wrong.
+func (fs failures) resume(now time.Time) (w store.Wait, only bool) {
 	only = true
 	for _, f := range fs {
 		var put *PostponedError
 		if !errors.As(f.err, &put) {
 			only = false
-		} else if first.IsZero() || put.Until.Before(first) {
-			first = put.Until
+			continue
+		}
+		if until := put.renewed(now); w.Until.IsZero() || until.Before(w.Until) {
+			w.Until = until
+		}
+		if a := (store.Awaited{Target: f.target, Reason: string(put.Reason)}); !slices.Contains(w.For, a) {
+			w.For = append(w.For, a)
 		}
 	}
-	if !first.IsZero() {
-		first = store.Trim(first.Add(time.Millisecond - time.Nanosecond))
+	if len(w.For) > 0 {
+		w.At, w.Until = now, kept(w.Until)
 	}
-	return first, only
+	return w, only
 }
+
+// kept rounds an instant up to what a store keeps: a moment before it a target
+// would put the purge off again.
+func kept(t time.Time) time.Time { return store.Trim(t.Add(time.Millisecond - time.Nanosecond)) }
 
 // asked returns the longest wait that a system asked for.
 func (fs failures) asked() time.Duration {

@@ -56,6 +56,10 @@ type Settings struct {
 	Grace store.Grace
 	// Protected are the ids of tenants that are never purged.
 	Protected []string
+	// SourceMaxAge is how long ago the last good sync with the source may have ended
+	// for a pass to claim a tenant; 0 is no bound, as without a source. A person's
+	// deletion does not wait for one.
+	SourceMaxAge time.Duration
 	// ImmediateDelete governs [Engine.Delete].
 	ImmediateDelete DeletePolicy
 }
@@ -97,6 +101,7 @@ func (s Settings) Validate() error {
 	check(s.BackoffMax >= s.BackoffInitial && s.BackoffMax <= 7*24*time.Hour, "purge.backoff.max", s.BackoffMax, "purge.backoff.initial to 168h")
 	check(s.CallTimeout >= time.Second && s.CallTimeout <= time.Hour, "purge.callTimeout", s.CallTimeout, "1s to 1h")
 	check(s.Lease >= 10*time.Second && s.Lease <= 24*time.Hour, "purge.lease", s.Lease, "10s to 24h")
+	check(s.SourceMaxAge >= 0, "source.maxAge", s.SourceMaxAge, "0 or more")
 	check(s.PerPass >= 0, "limits.perPass", s.PerPass, "0 (no limit) or more")
 	check(s.Limits.PerDay >= 0, "limits.perDay", s.Limits.PerDay, "0 (no limit) or more")
 	share := s.Limits.PerDayShare

@@ -160,17 +160,17 @@ func (t *SourceTenant) days(grace store.Grace) (int, error) {
 	return days, nil
 }
 
-// says reports whether a kept tenant is what an adoption would make of it.
-func says(a *store.Adoption, kept *store.Tenant) bool {
-	if a.Name != nil && *a.Name != kept.Name || a.Hostname != nil && *a.Hostname != kept.Hostname {
-		return false
-	}
-	return sameGrace(a, kept)
+// says reports whether a kept tenant is what an adoption at an instant would make
+// of it.
+func says(a *store.Adoption, kept *store.Tenant, at time.Time) bool {
+	would := *kept
+	err := store.Adopt(*a).Apply(&would, nil, store.Origin{At: at})
+	return err == nil && would == *kept
 }
 
 // sameGrace is says for the status and the date.
 func sameGrace(a *store.Adoption, kept *store.Tenant) bool {
-	if !a.Disabled {
+	if !a.Disabled || a.Overruled(kept) {
 		return kept.Status == store.StatusActive
 	}
 	return kept.Status == store.StatusDisabled && kept.DisabledAt.Equal(a.DisabledAt) &&

@@ -13,8 +13,7 @@ const (
 	// claimed. The source is asked ahead of a tenant's turn, so that a slow one
 	// delays a pass by no more than itself.
 	freshFor = 5 * time.Second
-	// sourceTries is how many questions in a row may fail before a pass asks no
-	// more of them.
+	// sourceTries is how many questions in a row may fail before a pass asks fewer.
 	sourceTries = 3
 	// sourceTogether is how many questions about one subtree are asked at a time
 	// of a source that is no [BatchSource].
@@ -31,6 +30,7 @@ const (
 	checkMoved     checkResult = "moved"
 	checkFailed    checkResult = "failed"
 	checkSkipped   checkResult = "skipped" // the source failed before
+	checkStale     checkResult = "stale"   // no sync was good for too long
 	checkUnread    checkResult = "unread"  // a row, there or below, is not understood, or not taken over yet
 )
 

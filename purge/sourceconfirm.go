@@ -13,16 +13,28 @@ import (
 // confirm asks the source about a tenant and everything below it. What it says
 // that is milder than what is kept is taken over, except in a plan.
 func (p *pass) confirm(ctx context.Context, s *settings, id string) confirmation {
-	if p.sourceFails.Load() >= sourceTries {
-		return confirmation{at: time.Now(), result: checkSkipped, block: &store.Block{Reason: store.BlockSource, By: id}}
+	if !p.sourceUp.ask() {
+		p.noteSilent(id, p.e.silent[id])
+		return confirmation{at: time.Now(), result: checkSkipped, block: &store.Block{Reason: store.BlockSourceDown, By: id}}
 	}
+	began := time.Now()
 	c := p.e.confirm(ctx, s, id, question{adopt: !p.dry})
-	if c.result == checkFailed {
-		p.sourceFails.Add(1)
-	} else if c.err == nil {
-		p.sourceFails.Store(0)
-	}
+	p.sourceUp.asked(c.result != checkFailed, time.Since(began))
+	p.noteSilent(id, c.result == checkFailed)
 	return c
+}
+
+// noteSilent notes that the source has no answer about a tenant, or had none in the
+// pass before and was not asked: it is asked last in the next one.
+func (p *pass) noteSilent(id string, silent bool) {
+	if !silent || p.dry {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.silent) < MaxRows {
+		p.silent[id] = true
+	}
 }
 
 // question is how the source is asked.
@@ -58,6 +70,9 @@ func (e *Engine) confirm(ctx context.Context, s *settings, top string, q questio
 	if c.waits(top, checkUnread, b); c.block == nil {
 		e.confirmChildren(ctx, s, family, &c)
 	}
+	if c.block == nil && c.err == nil && !q.immediate {
+		c.err = e.confirmSynced(ctx, s, top, &c)
+	}
 	return c
 }
 
@@ -77,7 +92,7 @@ func (c *confirmation) silent(ctx context.Context, e *Engine, top string, err er
 	}
 	e.log.Warn("the source did not confirm a tenant that is due", zap.String("tenant", top),
 		zap.String("source", e.source.Name()), zap.String("error", printable(err)))
-	c.result, c.block = checkFailed, &store.Block{Reason: store.BlockSource, By: top}
+	c.result, c.block = checkFailed, &store.Block{Reason: store.BlockSourceDown, By: top}
 }
 
 // confirmAll asks the source about a family.

@@ -3,12 +3,9 @@ package purge
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"hash"
-	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/tenantpurge/purger/store"
@@ -41,22 +38,26 @@ type diff struct {
 	digest    hash.Hash
 	counts    store.SyncCounts
 	letters   []store.DeadLetter
-	changes   *spool // what is to be done, see syncStep
-	places    *spool // the new tenants, and the parents of each
-	unread    *spool // who has to wait for the row of whom
-	tooLate   *spool
-	rejected  hash.Hash // of who is rejected
-	nameless  int64     // rows
-	ids       int64     // that are listed
-	orphans   int64     // new tenants whose parents are nowhere
+	changes   *spool            // what is to be done, see syncStep
+	places    *spool            // the new tenants, and the parents of each
+	unread    *spool            // who has to wait for the row of whom
+	tooLate   *spool            // see late
+	along     *spool            // by the tenants that they went with
+	tops      map[string]string // of those that are being purged, a few of them
+	rejected  hash.Hash         // of who is rejected
+	nameless  int64             // rows
+	ids       int64             // that are listed
+	orphans   int64             // new tenants whose parents are nowhere
 	parsed    int64
 	sooner    int64 // dangerous and not allowed
 	vanishing int64 // likewise
+	back      int64 // that had vanished
+	lately    lately
 }
 
 // close forgets the comparison.
 func (d *diff) close() {
-	for _, s := range []*spool{d.changes, d.places, d.unread, d.tooLate} {
+	for _, s := range []*spool{d.changes, d.places, d.unread, d.tooLate, d.along} {
 		if s != nil {
 			s.close()
 		}
@@ -65,9 +66,9 @@ func (d *diff) close() {
 
 // newDiff returns a comparison, which takes notice of what was accepted only
 // when that is asked for. The caller closes it.
-func (s *Syncer) newDiff(ctx context.Context, now time.Time, accepted bool) (*diff, error) {
+func (s *Syncer) newDiff(ctx context.Context, now time.Time, before []store.SourceHour, accepted bool) (*diff, error) {
 	d := &diff{
-		s: s, accepted: accepted, now: now, settings: s.settings.Load(), digest: sha256.New(), rejected: sha256.New(),
+		s: s, accepted: accepted, lately: sumLately(before, now), now: now, settings: s.settings.Load(), digest: sha256.New(), rejected: sha256.New(),
 		kept: pager[store.Tenant]{
 			id: func(t *store.Tenant) string { return t.ID },
 			fetch: func(after string) ([]store.Tenant, error) {
@@ -77,7 +78,7 @@ func (s *Syncer) newDiff(ctx context.Context, now time.Time, accepted bool) (*di
 		vanished: s.marks(ctx, store.MarkVanished), allowed: s.marks(ctx, store.MarkAllowed),
 	}
 	d.allowed.done = !accepted
-	for _, to := range []**spool{&d.changes, &d.places, &d.unread, &d.tooLate} {
+	for _, to := range []**spool{&d.changes, &d.places, &d.unread, &d.tooLate, &d.along} {
 		var err error
 		if *to, err = newSpool(s.tempDir); err != nil {
 			d.close()
@@ -125,7 +126,10 @@ func (d *diff) compare(ctx context.Context, snapshot *spool) error {
 	if _, err = d.marked(&d.vanished, "\xff"); err != nil { // the marks behind the last tenant
 		return err
 	}
-	return d.place(ctx)
+	if err := d.place(ctx); err != nil {
+		return err
+	}
+	return d.lateAlong()
 }
 
 // agree makes one row of two with one id. Rows that contradict each other are
@@ -180,6 +184,7 @@ func (d *diff) listed(ctx context.Context, r *spooled) error {
 		return err
 	}
 	if mark != nil {
+		d.back++
 		if err := d.change(stepBack, &spooled{t: SourceTenant{ID: r.t.ID}}); err != nil {
 			return err
 		}
@@ -200,7 +205,7 @@ func (d *diff) listed(ctx context.Context, r *spooled) error {
 	switch {
 	case irrevocable:
 		d.counts.Purging++
-		return d.late(r.t.ID, &a)
+		return d.latePurging(ctx, kept, &a)
 	case kept != nil && kept.ParentID != r.t.ParentID:
 		return d.reject(r, fmt.Sprintf("parentId %q: it is kept below %q, and a parent never changes", r.t.ParentID, kept.ParentID))
 	case a.Disabled && d.settings.isProtected(r.t.ID) && (kept == nil || !sameGrace(&a, kept)):
@@ -213,13 +218,13 @@ func (d *diff) listed(ctx context.Context, r *spooled) error {
 
 // fresh takes a tenant that is not kept.
 func (d *diff) fresh(ctx context.Context, r *spooled, a *store.Adoption) error {
-	purged, err := d.purged(ctx, r.t.ID)
+	tombstone, err := d.tombstone(ctx, r.t.ID)
 	if err != nil {
 		return err
 	}
-	if purged {
+	if tombstone != nil {
 		d.counts.Purged++
-		return d.late(r.t.ID, a)
+		return d.late(r.t.ID, a, tombstone.PurgedWith, !tombstone.DisabledAt.IsZero())
 	}
 	d.counts.New++
 	if err := d.newcomer(r); err != nil {
@@ -250,31 +255,13 @@ func (d *diff) odd(ctx context.Context, r *spooled, kept *store.Tenant) error {
 	return d.reject(r, r.bad)
 }
 
-// purged reports whether a tenant that is not kept was.
-func (d *diff) purged(ctx context.Context, id string) (bool, error) {
-	switch _, err := d.s.store.Tombstone(ctx, id); store.CodeOf(err) {
-	case "":
-		return true, nil
-	case store.NotFound, store.Precondition: // the latter was created meanwhile
-		return false, nil
-	default:
-		return false, err
-	}
-}
-
-// late takes what the source says of a tenant that is past the point of return.
-func (d *diff) late(id string, a *store.Adoption) error {
-	if a.Disabled {
-		return nil
-	}
-	d.counts.TooLate++
-	return d.tooLate.add(&spooled{t: SourceTenant{ID: id}})
-}
-
 // known takes a tenant that is kept.
 func (d *diff) known(r *spooled, a *store.Adoption, kept *store.Tenant) error {
+	if a.Overruled(kept) {
+		d.counts.Overruled++
+	}
 	switch {
-	case says(a, kept):
+	case says(a, kept, d.now):
 		d.counts.Unchanged++
 		return nil
 	case sameGrace(a, kept):
@@ -362,24 +349,6 @@ func (d *diff) change(step syncStep, r *spooled) error {
 	return d.changes.add(&c)
 }
 
-// note adds to the digest what a person may have to accept.
-func (d *diff) note(what, id, date string) {
-	_, _ = d.digest.Write([]byte(what + "\x00" + id + "\x00" + date + "\x00"))
-}
-
-// sum returns the digest.
-func (d *diff) sum() string {
-	sum := d.digest.Sum(nil)
-	if d.mostlyRejected() {
-		both := sha256.Sum256(d.rejected.Sum(sum))
-		sum = both[:]
-	}
-	return hex.EncodeToString(sum)
-}
-
-// noteRejected adds to what a person may have to accept when most is rejected.
-func (d *diff) noteRejected(what string) { _, _ = d.rejected.Write([]byte(what + "\x00")) }
-
 // reject takes a row from which nothing is taken.
 func (d *diff) reject(r *spooled, reason string) error {
 	d.counts.Rejected++
@@ -393,44 +362,9 @@ func (d *diff) reject(r *spooled, reason string) error {
 	return nil
 }
 
-// rejections returns how many rows are rejected, as far as that is known before
-// anything is changed, and how many are not.
-func (d *diff) rejections() (rejected, understood int64) {
-	rejected = d.counts.Rejected + d.orphans
-	return rejected + d.nameless, d.ids - rejected
-}
-
-// mostlyRejected reports whether more rows are rejected than understood.
-func (d *diff) mostlyRejected() bool {
-	rejected, understood := d.rejections()
-	return rejected > understood
-}
-
 func appendLetter(letters []store.DeadLetter, row int64, id, reason string) []store.DeadLetter {
 	if len(letters) >= store.MaxDeadLetters {
 		return letters
 	}
 	return append(letters, store.DeadLetter{Row: row, ID: printableText(store.Cut(id, store.MaxIDLength)), Reason: printableText(reason)})
-}
-
-// refusal returns why a person has to look at the sync first, "" when nobody has
-// to.
-func (d *diff) refusal() string {
-	limit := max(int64(math.Floor(d.settings.MaxChange*float64(d.counts.Kept))), d.settings.Floor)
-	bound := fmt.Sprintf("more than %d, which is %g of the %d that are kept, and at least %d (source.maxChange, source.maxChangeFloor)",
-		limit, d.settings.MaxChange, d.counts.Kept, d.settings.Floor)
-	var why []string
-	// What was accepted, and is being carried out, may have been just that.
-	if d.parsed == 0 && (!d.accepted || d.vanishing > 0) {
-		why = append(why, "the source listed no tenant that can be understood")
-	} else if rejected, understood := d.rejections(); rejected > understood && (!d.accepted || d.vanishing+d.sooner > 0) {
-		why = append(why, fmt.Sprintf("%d rows are rejected, and only %d are not: most likely the source is asked for the wrong thing", rejected, understood))
-	}
-	if d.vanishing > limit {
-		why = append(why, fmt.Sprintf("%d tenants have vanished: %s", d.vanishing, bound))
-	}
-	if d.sooner > limit {
-		why = append(why, fmt.Sprintf("%d tenants would get a purge date, or an earlier one: %s", d.sooner, bound))
-	}
-	return strings.Join(why, "; ")
 }

@@ -3,8 +3,6 @@ package purge
 import (
 	"context"
 
-	"go.uber.org/zap"
-
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -94,18 +92,4 @@ func (s *Syncer) marks(ctx context.Context, kind store.MarkKind) pager[store.Sou
 			return s.keeper.SourceMarks(ctx, kind, after, store.MaxPage)
 		},
 	}
-}
-
-// markTooLate marks the tenants that are active in the source and cannot be saved
-// any more, and says so once of each.
-func (d *diff) markTooLate(ctx context.Context, refused bool) error {
-	m := d.marker(ctx, store.MarkTooLate, !refused)
-	m.found = func(id string) {
-		d.s.log.Warn("a tenant is active in the source, and is being purged or was purged; that cannot be taken back",
-			zap.String("tenant", id), zap.String("source", d.s.source.Name()))
-	}
-	if err := d.tooLate.each(func(r *spooled) error { return m.want(ctx, store.SourceMark{ID: r.t.ID}) }); err != nil {
-		return err
-	}
-	return m.end(ctx)
 }

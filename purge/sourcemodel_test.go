@@ -29,10 +29,12 @@ type syncModel struct {
 	s   *boltstore.Store
 	src *directory
 
-	truth    map[string]says // what the source holds
-	accepted map[string]says // the last snapshot that was taken over, if only in part
-	missed   map[missed]bool // what the last syncs left out
-	waited   int             // how often a tenant waited for that alone
+	truth    map[string]says      // what the source holds
+	accepted map[string]says      // the last snapshot that was taken over, if only in part
+	missed   map[missed]bool      // what the last syncs left out
+	waited   int                  // how often a tenant waited for that alone
+	decided  map[string]time.Time // what persons reactivated, as far as it stands
+	stood    int                  // how often that was so against a snapshot
 	now      time.Time
 }
 
@@ -94,7 +96,7 @@ func (m *syncModel) kept() map[string]store.Tenant {
 }
 
 // verdict is the oracle's: whether the snapshot has to be refused.
-func (m *syncModel) verdict(rows []purge.SourceRow, bad map[string]bool, kept map[string]store.Tenant, vanished map[string]bool, limits purge.SyncSettings) bool {
+func (m *syncModel) verdict(rows []purge.SourceRow, bad map[string]bool, kept map[string]store.Tenant, vanished map[string]bool, lately []store.SourceHour, limits purge.SyncSettings) bool {
 	listed := map[string]bool{}
 	sooner, gone, population, readable := 0, 0, 0, 0
 	rejected, understood := 0, 0
@@ -126,7 +128,7 @@ func (m *syncModel) verdict(rows []purge.SourceRow, bad map[string]bool, kept ma
 		} else {
 			understood++
 		}
-		if !said.date.IsZero() && (!is || old.Status == store.StatusActive || said.date.Before(old.EstimatedPurgeDate)) {
+		if !said.date.IsZero() && !m.stands(id, said) && (!is || old.Status == store.StatusActive || said.date.Before(old.EstimatedPurgeDate)) {
 			sooner++
 		}
 	}
@@ -142,6 +144,7 @@ func (m *syncModel) verdict(rows []purge.SourceRow, bad map[string]bool, kept ma
 		}
 	}
 	limit := max(int(limits.MaxChange*float64(population)), int(limits.Floor))
+	sooner, gone = with24h(sooner, gone, lately)
 	return readable == 0 || rejected > understood || sooner > limit || gone > limit
 }
 
@@ -190,7 +193,7 @@ func (m *syncModel) sync(rt *rapid.T, accept bool) {
 		rt.Fatal(err)
 	}
 	r, err := sy.Sync(context.Background())
-	refuse := m.verdict(rows, bad, before, vanished, limits)
+	refuse := m.verdict(rows, bad, before, vanished, st.Lately, limits)
 	fresh := st.Accepted == nil // nothing was accepted that might allow more
 	if !cut {
 		m.miss(rows, r.Result, l.over())
@@ -205,7 +208,7 @@ func (m *syncModel) sync(rt *rapid.T, accept bool) {
 		if !cut && r.Result == store.SyncRefused && !refuse {
 			rt.Fatalf("refused: %s", r.Why)
 		}
-		if accept && r.Result == store.SyncRefused {
+		if accept && r.Result == store.SyncRefused && r.Acceptable() {
 			if _, err := m.s.ChangeSource(context.Background(), store.AcceptSync(r.Digest), store.Origin{Actor: operator, At: m.now}); err != nil {
 				rt.Fatal(err)
 			}
@@ -228,6 +231,7 @@ func (m *syncModel) sync(rt *rapid.T, accept bool) {
 	if r.Result == store.SyncGood && !l.over() {
 		m.complete(rt, bad)
 	}
+	m.settle(rt)
 }
 
 // explained fails unless a change of a tenant is what the snapshot said.
@@ -236,6 +240,9 @@ func (m *syncModel) explained(rt *rapid.T, id string, old, now store.Tenant) {
 		return
 	}
 	said := m.accepted[id]
+	if now.Status == store.StatusDisabled && m.stands(id, said) {
+		rt.Fatalf("%s is to be purged at %s; a person reactivated it at %s, and the snapshot said %+v", id, now.EstimatedPurgeDate, m.decided[id], said)
+	}
 	if now.Status == store.StatusDisabled && !now.EstimatedPurgeDate.Equal(said.date) {
 		rt.Fatalf("%s is to be purged at %s; the snapshot said %+v", id, now.EstimatedPurgeDate, said)
 	}
@@ -259,6 +266,13 @@ func (m *syncModel) complete(rt *rapid.T, bad map[string]bool) {
 		if !is {
 			if _, parent := kept[v.parent]; v.parent == "" || parent {
 				rt.Fatalf("%s is not kept", id)
+			}
+			continue
+		}
+		if m.stands(id, v) {
+			m.stood++
+			if now.Status != store.StatusActive {
+				rt.Fatalf("%s is %s; a person reactivated it at %s, and the source says %+v", id, now.Status, m.decided[id], v)
 			}
 			continue
 		}
@@ -346,7 +360,7 @@ func (m *syncModel) pass(rt *rapid.T) {
 
 // change changes what the source holds.
 func (m *syncModel) change(rt *rapid.T) {
-	dates := []time.Duration{-2000 * time.Hour, -100 * time.Hour, 100 * time.Hour, 500 * time.Hour}
+	dates := []time.Duration{-2000 * time.Hour, -100 * time.Hour, 100 * time.Hour, 500 * time.Hour, 800 * time.Hour} // the last by a clock that is ahead
 	id := fmt.Sprintf("t%d", rapid.IntRange(0, 11).Draw(rt, "tenant"))
 	v, is := m.truth[id]
 	switch rapid.IntRange(0, 9).Draw(rt, "change") {
@@ -377,9 +391,10 @@ func sameTenants(a, b map[string]store.Tenant) bool {
 // TestSync_G1_Model: whatever the source says in whatever order, with crashes
 // between transactions, no tenant becomes due that the last accepted snapshot did
 // not say is disabled with that date, nothing is purged that the source did not
-// confirm, and no tenant below which the last sync left out a row.
+// confirm, and no tenant below which the last sync left out a row. What a person
+// reactivated stays active until a snapshot says something newer (G2).
 func TestSync_G1_Model(t *testing.T) {
-	purged, taken, refusals, waited := 0, 0, 0, 0
+	purged, taken, refusals, waited, stood := 0, 0, 0, 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
 		dir, err := os.MkdirTemp(t.TempDir(), "")
 		if err != nil {
@@ -390,7 +405,7 @@ func TestSync_G1_Model(t *testing.T) {
 			rt.Fatal(err)
 		}
 		defer func() { _ = s.Close() }()
-		m := &syncModel{t: t, s: s, src: &directory{}, truth: map[string]says{}, accepted: map[string]says{}, missed: map[missed]bool{}, now: time.Now()}
+		m := &syncModel{t: t, s: s, src: &directory{}, truth: map[string]says{}, accepted: map[string]says{}, missed: map[missed]bool{}, decided: map[string]time.Time{}, now: time.Now()}
 		rt.Repeat(map[string]func(*rapid.T){
 			"change":  m.change,
 			"change2": m.change,
@@ -398,6 +413,7 @@ func TestSync_G1_Model(t *testing.T) {
 			"sync":    func(rt *rapid.T) { m.sync(rt, false) },
 			"accept":  func(rt *rapid.T) { m.sync(rt, true) },
 			"below":   m.below,
+			"decide":  m.decide,
 			"pass":    m.pass,
 			"":        func(*rapid.T) {},
 		})
@@ -408,7 +424,7 @@ func TestSync_G1_Model(t *testing.T) {
 		if err != nil {
 			rt.Fatal(err)
 		}
-		waited += m.waited
+		waited, stood = waited+m.waited, stood+m.stood
 		purged += int(st.Tenants[store.StatusDeleted])
 		if src, err := s.Source(context.Background()); err == nil && src.LastGood != nil {
 			taken++
@@ -416,8 +432,8 @@ func TestSync_G1_Model(t *testing.T) {
 			refusals++
 		}
 	})
-	t.Logf("%d tenants were purged, %d waited for rows below them, %d histories had a good sync, %d only refused ones", purged, waited, taken, refusals)
-	if !t.Failed() && (purged == 0 || taken == 0 || waited == 0) {
-		t.Error("the model never purged, never waited or never synced: it proves nothing")
+	t.Logf("%d tenants were purged, %d waited for rows below them, %d reactivations stood, %d histories had a good sync, %d only refused ones", purged, waited, stood, taken, refusals)
+	if !t.Failed() && (purged == 0 || taken == 0 || waited == 0 || stood == 0) {
+		t.Error("the model never purged, waited, synced or overruled: it proves nothing")
 	}
 }

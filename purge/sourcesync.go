@@ -23,15 +23,18 @@ type SyncSettings struct {
 	// many a purge date or an earlier one. One that exceeds either is refused.
 	MaxChange float64
 	Floor     int64
+	// Timeout bounds how long the source may take for a snapshot; what is read so far
+	// is then of no use.
+	Timeout time.Duration
 	// Grace bounds the grace periods that the source may give.
 	Grace store.Grace
 	// Protected are the ids of tenants that are never disabled.
 	Protected []string
 }
 
-// DefaultSyncSettings is 20 %, but at least 50 tenants.
+// DefaultSyncSettings is 20 %, but at least 50 tenants, and an hour.
 func DefaultSyncSettings() SyncSettings {
-	return SyncSettings{MaxChange: 0.20, Floor: 50, Grace: store.DefaultGrace()}
+	return SyncSettings{MaxChange: 0.20, Floor: 50, Timeout: time.Hour, Grace: store.DefaultGrace()}
 }
 
 // Validate returns all that is wrong, joined, or nil. Each error is
@@ -43,6 +46,9 @@ func (s SyncSettings) Validate() error {
 	}
 	if s.Floor < 0 {
 		errs = append(errs, store.Errorf(store.Invalid, "source.maxChangeFloor %d: want 0 or more", s.Floor).At("source.maxChangeFloor"))
+	}
+	if s.Timeout <= 0 {
+		errs = append(errs, store.Errorf(store.Invalid, "source.syncTimeout %s: want more than 0s", s.Timeout).At("source.syncTimeout"))
 	}
 	if _, err := s.Grace.Check(0); err != nil {
 		errs = append(errs, err)
@@ -167,12 +173,12 @@ func (s *Syncer) Sync(ctx context.Context) (store.Sync, error) {
 		return store.Sync{}, err
 	}
 	r := store.Sync{StartedAt: store.Timestamp{Time: store.Trim(now)}, Result: store.SyncFailed}
-	letters, err := s.sync(ctx, now, &r)
+	came, err := s.sync(ctx, now, &r)
 	r.FinishedAt = store.Timestamp{Time: store.Trim(time.Now())}
 	if err != nil {
 		r.Result, r.Why = store.SyncFailed, printable(err)
 	}
-	st, kept := s.record(context.WithoutCancel(ctx), now, r, letters)
+	st, kept := s.record(context.WithoutCancel(ctx), now, r, came)
 	if kept != nil && err == nil {
 		err, r.Result = kept, store.SyncFailed
 	}
@@ -180,39 +186,45 @@ func (s *Syncer) Sync(ctx context.Context) (store.Sync, error) {
 	return r, err
 }
 
-// sync is Sync without the record. It returns the dead letters.
-func (s *Syncer) sync(ctx context.Context, now time.Time, r *store.Sync) ([]store.DeadLetter, error) {
+// outcome is what a sync leaves to the record, beside what it returns.
+type outcome struct {
+	letters []store.DeadLetter
+	lately  []store.SourceHour
+}
+
+// sync is Sync without the record.
+func (s *Syncer) sync(ctx context.Context, now time.Time, r *store.Sync) (came outcome, err error) {
 	gates, err := s.store.Gates(ctx)
 	if err != nil {
-		return nil, err
+		return came, err
 	}
 	if gates.Import != nil {
-		return nil, store.Errorf(store.Unavailable, "an import is not complete; nothing is taken over from the source meanwhile")
+		return came, store.Errorf(store.Unavailable, "an import is not complete; nothing is taken over from the source meanwhile")
 	}
 	snapshot, err := newSpool(s.tempDir)
 	if err != nil {
-		return nil, err
+		return came, err
 	}
 	defer snapshot.close()
 	nameless, err := s.read(ctx, snapshot, r)
 	if err != nil {
-		return nil, err
+		return came, err
 	}
 	st, err := s.keeper.Source(ctx)
 	if err != nil {
-		return nil, err
+		return came, err
 	}
 	accepted := st.Accepted
 	begun := accepted != nil && accepted.Begun
-	d, err := s.diff(ctx, now, snapshot, nameless.n, begun)
+	d, err := s.diff(ctx, now, snapshot, nameless.n, st.Lately, begun)
 	if err != nil {
-		return nil, err
+		return came, err
 	}
 	defer func() { d.close() }()
 	if begun && d.refusal() != "" { // there is more now: a person accepts all of it, or nothing
-		more, err := s.diff(ctx, now, snapshot, nameless.n, false)
+		more, err := s.diff(ctx, now, snapshot, nameless.n, st.Lately, false)
 		if err != nil {
-			return nil, err
+			return came, err
 		}
 		d.close()
 		d = more
@@ -239,12 +251,16 @@ func (s *Syncer) sync(ctx context.Context, now time.Time, r *store.Sync) ([]stor
 	r.Counts.Rows = rows
 	r.Counts.Rejected += nameless.n
 	r.Counts.Unplaced += nameless.unplaced
-	return append(nameless.letters, d.letters...), err
+	came.letters = append(nameless.letters, d.letters...)
+	if accepted == nil { // or else it begins anew
+		came.lately = addLately(st.Lately, now, lately{sooner: d.sooner, vanished: d.vanishing - d.back})
+	}
+	return came, err
 }
 
 // diff compares a snapshot, in which so many rows were nameless.
-func (s *Syncer) diff(ctx context.Context, now time.Time, snapshot *spool, nameless int64, accepted bool) (*diff, error) {
-	d, err := s.newDiff(ctx, now, accepted)
+func (s *Syncer) diff(ctx context.Context, now time.Time, snapshot *spool, nameless int64, before []store.SourceHour, accepted bool) (*diff, error) {
+	d, err := s.newDiff(ctx, now, before, accepted)
 	if err != nil {
 		return nil, err
 	}
@@ -257,50 +273,8 @@ func (s *Syncer) diff(ctx context.Context, now time.Time, snapshot *spool, namel
 	return d, nil
 }
 
-// nameless are the rows without an id that a tenant could have.
-type nameless struct {
-	n, unplaced int64 // the latter without a parent that a tenant could have
-	letters     []store.DeadLetter
-}
-
-// read takes the snapshot of the source.
-func (s *Syncer) read(ctx context.Context, snapshot *spool, r *store.Sync) (nameless, error) {
-	var lost nameless
-	grace := s.settings.Load().Grace
-	err := s.source.Tenants(ctx, func(row SourceRow) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		r.Counts.Rows++
-		rec := &spooled{row: r.Counts.Rows, t: row.Tenant}
-		err := row.Err
-		if err == nil {
-			_, err = rec.t.adoption(grace)
-		}
-		if err == nil {
-			return snapshot.add(rec)
-		}
-		id, parent := rec.t.ID, aboveRejected(&row)
-		if named := store.CheckID("id", id) == nil; !named {
-			lost.n++
-			lost.letters = appendLetter(lost.letters, rec.row, id, err.Error())
-			if parent == "" || parent == unreadParent { // what is not known to be a tenant may be below any other
-				lost.unplaced++
-				return nil
-			}
-			id = ""
-		}
-		rec.t, rec.bad = SourceTenant{ID: id, ParentID: parent}, printable(err)
-		return snapshot.add(rec)
-	})
-	if err == nil {
-		err = ctx.Err()
-	}
-	return lost, err
-}
-
 // record puts a sync on record.
-func (s *Syncer) record(ctx context.Context, now time.Time, r store.Sync, letters []store.DeadLetter) (store.SourceState, error) {
+func (s *Syncer) record(ctx context.Context, now time.Time, r store.Sync, came outcome) (store.SourceState, error) {
 	c := store.SourceChange{}
 	detail := map[string]string{"digest": r.Digest}
 	switch n := &r.Counts; r.Result {
@@ -322,12 +296,12 @@ func (s *Syncer) record(ctx context.Context, now time.Time, r store.Sync, letter
 		st.Name = s.source.Name()
 		switch r.Result {
 		case store.SyncGood:
-			st.LastGood, st.LastRefused, st.LastFailed, st.Accepted, st.DeadLetters = &r, nil, nil, nil, letters
+			st.LastGood, st.LastRefused, st.LastFailed, st.Accepted, st.DeadLetters, st.Lately = &r, nil, nil, nil, came.letters, came.lately
 		case store.SyncRefused:
 			if st.Accepted != nil && st.Accepted.Digest != r.Digest {
 				st.Accepted = nil
 			}
-			st.LastRefused, st.LastFailed, st.DeadLetters = &r, nil, letters
+			st.LastRefused, st.LastFailed, st.DeadLetters = &r, nil, came.letters
 		default:
 			st.LastFailed = &r
 		}
@@ -360,7 +334,7 @@ func (s *Syncer) tell(r *store.Sync, st *store.SourceState, err error, took time
 		zap.String("source", s.source.Name()), zap.String("result", string(r.Result)), zap.Int64("rows", n.Rows),
 		zap.Int64("new", n.New), zap.Int64("changed", n.Changed), zap.Int64("reactivated", n.Reactivated),
 		zap.Int64("later", n.Later), zap.Int64("disabled", n.Disabled), zap.Int64("sooner", n.Sooner), zap.Int64("due", n.Due),
-		zap.Int64("vanished", n.Vanished), zap.Int64("rejected", n.Rejected), zap.Int64("unplaced", n.Unplaced),
+		zap.Int64("overruled", n.Overruled), zap.Int64("vanished", n.Vanished), zap.Int64("rejected", n.Rejected), zap.Int64("unplaced", n.Unplaced),
 		zap.Int64("tooLate", n.TooLate), zap.Duration("took", took),
 	}
 	switch {
@@ -371,7 +345,7 @@ func (s *Syncer) tell(r *store.Sync, st *store.SourceState, err error, took time
 			append(fields, zap.String("digest", r.Digest), zap.String("why", r.Why))...)
 	case n.Rejected > 0:
 		s.log.Warn("source synced, without the rows that cannot be understood", fields...)
-	case n.New+n.Changed+n.Reactivated+n.Later+n.Disabled+n.Sooner+n.Vanished > 0:
+	case n.New+n.Changed+n.Reactivated+n.Later+n.Disabled+n.Sooner+n.Vanished+n.Overruled > 0:
 		s.log.Info("source synced", fields...)
 	default:
 		s.log.Debug("source synced", fields...)

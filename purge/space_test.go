@@ -95,6 +95,13 @@ func (s *fullStore) Yield(ctx context.Context, tok store.Token, at time.Time) er
 	return s.Store.Yield(ctx, tok, at)
 }
 
+func (s *fullStore) Await(ctx context.Context, tok store.Token, w store.Wait) error {
+	if err := s.note(); err != nil {
+		return err
+	}
+	return s.Store.Await(ctx, tok, w)
+}
+
 func (s *fullStore) RecordRun(ctx context.Context, r store.Run) error {
 	if err := s.note(); err != nil {
 		return err

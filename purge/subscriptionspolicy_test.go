@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -91,29 +92,48 @@ func TestRun_RetryAfterOfSubscriptionsPutsTenantsOff(t *testing.T) {
 	})
 }
 
+// While one tries the target nobody else is let through: those with a place are put
+// off, and those that take the places of such as came before it.
 func TestRun_ATargetWithAnOpenBreakerIsNotAskedForEachTenant(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore(t)
-		var list []store.Tenant
-		for i := range 1000 {
-			list = append(list, due(fmt.Sprintf("t%03d", i), ""))
-		}
-		fill(t, s, list, nil)
-		b := newBiller(nil)
-		b.ask = func(context.Context, string) error { return errDown }
-		e := newEngine(t, s, targets(guarded(t, b, purge.DefaultPolicy())))
-		r := mustRun(t, e)
-		if ids, _ := b.asked(); r.Totals.Retrying != 1000 || len(ids) > 5+8 {
-			t.Errorf("%d are to be retried, and the target was asked %d times", r.Totals.Retrying, len(ids))
-		}
-		b.set(nil, nil)
-		time.Sleep(time.Minute)
-		// All but those that are under way beside the one that tries it.
-		underWay := int64(4 * purge.DefaultSettings().Concurrency)
-		if r := mustRun(t, e); r.Totals.Deleted < 1000-underWay {
-			t.Errorf("%+v after the cooldown; want at most %d put off", r.Totals, underWay)
-		}
-	})
+	places := 4 * purge.DefaultSettings().Concurrency
+	for name, c := range map[string]struct{ tenants, concurrency, putOff int }{
+		"one at a time":     {100, 1, 0},
+		"many side by side": {1000, purge.DefaultSettings().Concurrency, 2 * (places - 1)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStore(t)
+				var list []store.Tenant
+				for i := range c.tenants {
+					list = append(list, due(fmt.Sprintf("t%03d", i), ""))
+				}
+				fill(t, s, list, nil)
+				b := newBiller(nil)
+				b.ask = func(context.Context, string) error { return errDown }
+				concurrency := setting(func(s *purge.Settings) { s.Concurrency = c.concurrency })
+				e := newEngine(t, s, targets(guarded(t, b, purge.DefaultPolicy())), concurrency)
+				all := int64(c.tenants)
+				r := mustRun(t, e)
+				if ids, _ := b.asked(); r.Totals.Retrying != all || len(ids) > 5+8 {
+					t.Errorf("%d are to be retried, and the target was asked %d times", r.Totals.Retrying, len(ids))
+				}
+				time.Sleep(time.Minute)
+				// Whatever can happen beside the one that tries it does.
+				var slow sync.Once
+				b.set(nil, func(context.Context, string) error {
+					slow.Do(func() { time.Sleep(time.Second) })
+					return nil
+				})
+				first := mustRun(t, e).Totals
+				if first.Deleted < all-int64(c.putOff) || first.Deleted+first.Retrying != all {
+					t.Errorf("%+v after the cooldown; want at most %d put off", first, c.putOff)
+				}
+				if next := mustRun(t, e).Totals; first.Deleted+next.Deleted != all {
+					t.Errorf("%+v, and then %+v; want all purged", first, next)
+				}
+			})
+		})
+	}
 }
 
 // One that the target cannot digest must not be the probe of each pass.

@@ -66,6 +66,9 @@ type Removed struct {
 	// Deleted counts what this step removed; what was gone already does not
 	// count.
 	Deleted int64
+	// Gone counts what the step was about to remove and the system said to be gone.
+	// It explains why fewer are removed than were counted; see [Witness].
+	Gone int64
 	// More says that there may be more: call again.
 	More bool
 	// Inexact says that the step removed more than Deleted, perhaps: an answer

@@ -31,14 +31,16 @@ type ending struct {
 // work carries out a claim and puts its end on record, in the store, the
 // metrics and the log.
 //
-// again says that the claim was resumed, not made.
-func (e *Engine) work(ctx context.Context, s *settings, c store.Claim, again bool, began time.Time) (end ending) {
+// at is its place in a pass; nil is none. again says that the claim was resumed, not
+// made.
+func (e *Engine) work(ctx context.Context, s *settings, c store.Claim, at *seat, again bool, began time.Time) (end ending) {
 	if c.Receipt != nil {
 		end = ending{outcome: OutcomeDeleted, receipt: *c.Receipt, deleted: c.Receipt.Deleted}
 		e.tell(end, began)
 		return end
 	}
 	w := e.newCascade(s, c, again)
+	w.at = at
 	receipt, err := w.run(ctx)
 	defer e.untrack(c.Token.TenantID, &end)
 	end = ending{outcome: OutcomeRetrying, tenant: c.Tenant, deleted: w.deleted, err: err}
@@ -57,21 +59,18 @@ func (e *Engine) work(ctx context.Context, s *settings, c store.Claim, again boo
 		if !full.Own {
 			end.broken = full
 		}
-		next := time.Now().Add(roomPause)
-		if err := e.store.Yield(context.WithoutCancel(ctx), c.Token, next); err == nil {
+		now := time.Now()
+		next := now.Add(roomPause)
+		if err := e.store.Await(context.WithoutCancel(ctx), c.Token, store.Wait{At: now, Until: next}); err == nil {
 			end.next = next
 		} else if !errors.As(err, &full) {
 			end.keep(err)
 		}
 	case errors.As(err, &failed):
-		until, only := failed.resume()
-		if only {
-			// No attempt is counted: none was made.
-			end.putOff, end.next = true, until
-			end.keep(e.store.Yield(context.WithoutCancel(ctx), c.Token, until))
+		if e.await(ctx, c, failed, &end); end.putOff {
 			break
 		}
-		e.postpone(ctx, s, c, failed, until, &end)
+		e.postpone(ctx, s, c, failed, &end)
 		for _, f := range failed {
 			if isPostponed(f.err) {
 				continue
@@ -87,18 +86,31 @@ func (e *Engine) work(ctx context.Context, s *settings, c store.Claim, again boo
 	case store.CodeOf(err) == store.Conflict:
 		// Somebody else has the claim by now, and will end it.
 	default: // the store refused, and works
-		e.postpone(ctx, s, c, err, time.Time{}, &end)
+		e.postpone(ctx, s, c, err, &end)
 		e.metrics.PurgeFailed(metrics.StoreTarget, "", string(store.CodeOf(err)))
 	}
 	e.tell(end, began)
 	return end
 }
 
+// await leaves a claim until a target may be called again, if nothing else is
+// wrong. No attempt is counted: none was made.
+func (e *Engine) await(ctx context.Context, c store.Claim, failed failures, end *ending) {
+	e.waits.RLock()
+	defer e.waits.RUnlock()
+	w, only := failed.resume(time.Now())
+	if !only {
+		return
+	}
+	end.putOff, end.next = true, w.Until
+	end.keep(e.store.Await(context.WithoutCancel(ctx), c.Token, w))
+}
+
 // postpone ends an attempt: it is tried again later, unless attempts are spent
 // or nothing would change. It is not before the wait that a system asked for;
 // and while a target waits for its window, until then, since a tenant is not
 // failed before every target had its turn.
-func (e *Engine) postpone(ctx context.Context, s *settings, c store.Claim, cause error, until time.Time, end *ending) {
+func (e *Engine) postpone(ctx context.Context, s *settings, c store.Claim, cause error, end *ending) {
 	attempt, p := 1, c.Tenant.Purge
 	// A person's retry, made meanwhile, gave the attempts anew.
 	if t, err := e.store.Tenant(context.WithoutCancel(ctx), c.Token.TenantID); err == nil && t.Purge != nil {
@@ -110,12 +122,15 @@ func (e *Engine) postpone(ctx context.Context, s *settings, c store.Claim, cause
 	now := time.Now()
 	f := store.Failure{At: now, Err: store.Errorf(store.CodeOf(cause), "%s", printable(cause))}
 	var failed failures
-	spent := attempt >= s.Attempts || errors.As(cause, &failed) && failed.permanent()
+	spent := errors.As(cause, &failed) && failed.permanent() || attempt >= s.Attempts && !failed.doubted()
+	e.waits.RLock()
+	defer e.waits.RUnlock()
+	w, _ := failed.resume(now)
 	switch {
-	case spent && until.IsZero():
+	case spent && len(w.For) == 0:
 		end.outcome = OutcomeFailed
 	case spent:
-		f.Next = until
+		f.Next, f.Awaits = w.Until, w.For
 	default:
 		f.Next = now.Add(max(s.delay(attempt), failed.asked()))
 	}

@@ -1,0 +1,68 @@
+package purge_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/store"
+)
+
+func maxAge(d time.Duration) func(*purge.Options) {
+	return setting(func(s *purge.Settings) { s.SourceMaxAge = d })
+}
+
+// TestRun_NobodyIsPurgedWithoutAGoodSyncLately: what the source got since is not known
+// here, such as a sub-tenant, which nobody would ever purge.
+func TestRun_NobodyIsPurgedWithoutAGoodSyncLately(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, d := newStore(t), &directory{}
+		acme := dueRow("acme", "")
+		d.set(acme)
+		e := newEngine(t, s, source(d), maxAge(time.Hour))
+		y := newSyncer(t, s, d)
+		synced(t, y, store.SyncGood)
+		d.set(acme, on("acme-new", "acme"))
+		d.list = func(int) error { return errSourceDown }
+		time.Sleep(time.Hour + time.Millisecond)
+		synced(t, y, store.SyncFailed)
+		blocked := map[string]string{"acme": "blocked: source_down by acme"}
+		wantOutcomes(t, mustRun(t, e), blocked)
+		if r, err := e.Plan(t.Context()); err != nil {
+			t.Error(err)
+		} else {
+			wantOutcomes(t, r, blocked)
+		}
+		d.list = nil
+		synced(t, y, store.SyncGood)
+		wantOutcomes(t, mustRun(t, e), map[string]string{"acme": "deleted"})
+		wantStatus(t, s, store.StatusDeleted, "acme", "acme-new")
+	})
+}
+
+// TestRun_AGoodSyncCountsForAsLongAsIsConfigured, to the last instant.
+func TestRun_AGoodSyncCountsForAsLongAsIsConfigured(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, d := newStore(t), &directory{}
+		d.set(dueRow("acme", ""))
+		synced(t, newSyncer(t, s, d), store.SyncGood)
+		time.Sleep(time.Hour)
+		wantOutcomes(t, mustRun(t, newEngine(t, s, source(d), maxAge(time.Hour))), map[string]string{"acme": "deleted"})
+	})
+}
+
+// TestRun_NobodyIsPurgedWithoutAnySync has a source that was never read.
+func TestRun_NobodyIsPurgedWithoutAnySync(t *testing.T) {
+	s, d := newStore(t), &directory{}
+	r := dueRow("acme", "")
+	fill(t, s, []store.Tenant{kept(r)}, nil)
+	d.set(r)
+	e := newEngine(t, s, source(d), maxAge(time.Hour))
+	wantOutcomes(t, mustRun(t, e), map[string]string{"acme": "blocked: source_down by acme"})
+	// A person does not wait for a sync.
+	if _, err := e.Delete(t.Context(), purge.Deletion{ID: "acme", Actor: operator}); err != nil {
+		t.Error(err)
+	}
+	wantStatus(t, s, store.StatusDeleted, "acme")
+}

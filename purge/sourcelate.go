@@ -1,0 +1,142 @@
+package purge
+
+import (
+	"context"
+
+	"go.uber.org/zap"
+
+	"github.com/tenantpurge/purger/store"
+)
+
+// maxTops is how many tenants are remembered with the one at the top of their claim.
+const maxTops = 10_000
+
+// late takes what the source says of a tenant that is past the point of return, with
+// the one at the top of its claim, and whether it was disabled then itself. One that
+// was not is active in the source for ever, since it never left there: it went with
+// the tenants above it, and it is too late only if the source takes that back, too.
+func (d *diff) late(id string, a *store.Adoption, top string, itself bool) error {
+	switch {
+	case a.Disabled:
+		return nil
+	case itself || top == id:
+		d.counts.TooLate++
+		return d.tooLate.add(&spooled{t: SourceTenant{ID: id}})
+	}
+	return d.along.add(&spooled{t: SourceTenant{ID: top, ParentID: id}})
+}
+
+// latePurging is late for a tenant that is being purged.
+func (d *diff) latePurging(ctx context.Context, kept *store.Tenant, a *store.Adoption) error {
+	if a.Disabled || !kept.DisabledAt.IsZero() {
+		return d.late(kept.ID, a, kept.ID, true)
+	}
+	top, err := d.topOf(ctx, kept)
+	if err != nil {
+		return err
+	}
+	return d.late(kept.ID, a, top, false)
+}
+
+// topOf returns the tenant at the top of the claim of one that is being purged. It
+// remembers some of those on the way, since depth is data.
+func (d *diff) topOf(ctx context.Context, t *store.Tenant) (string, error) {
+	var way []string
+	at := *t
+	for at.Purge == nil && at.ParentID != "" {
+		if top, ok := d.tops[at.ID]; ok {
+			at.ID = top
+			break
+		}
+		way = append(way, at.ID)
+		above, err := d.s.store.Tenant(ctx, at.ParentID)
+		switch store.CodeOf(err) {
+		case "":
+			at = above
+		case store.NotFound, store.Gone: // it ended meanwhile, and so did those below
+			return t.ID, nil
+		default:
+			return "", err
+		}
+	}
+	if d.tops == nil || len(d.tops)+len(way) > maxTops {
+		d.tops = map[string]string{}
+	}
+	for _, id := range way[:min(len(way), maxTops)] {
+		d.tops[id] = at.ID
+	}
+	return at.ID, nil
+}
+
+// lateAlong adds those that went with a tenant that is too late itself.
+func (d *diff) lateAlong() error {
+	if d.along.n == 0 || d.tooLate.n == 0 {
+		return nil
+	}
+	both, err := newSpool(d.s.tempDir)
+	if err != nil {
+		return err
+	}
+	defer both.close()
+	all, err := newSpool(d.s.tempDir)
+	if err != nil {
+		return err
+	}
+	tops := d.tooLate
+	d.tooLate = all
+	defer tops.close()
+	if err := tops.each(func(r *spooled) error { // first, so that it stands before those that went with it
+		if err := all.add(r); err != nil {
+			return err
+		}
+		return both.add(r)
+	}); err != nil {
+		return err
+	}
+	if err := d.along.each(both.add); err != nil {
+		return err
+	}
+	var late string
+	return both.each(func(r *spooled) error {
+		switch {
+		case r.t.ParentID == "":
+			late = r.t.ID
+		case r.t.ID == late:
+			d.counts.TooLate++
+			return all.add(&spooled{t: SourceTenant{ID: r.t.ParentID}})
+		}
+		return nil
+	})
+}
+
+// tombstone returns that of a tenant that is not kept; nil when it was not purged.
+func (d *diff) tombstone(ctx context.Context, id string) (*store.Tombstone, error) {
+	switch t, err := d.s.store.Tombstone(ctx, id); store.CodeOf(err) {
+	case "":
+		return &t, nil
+	case store.NotFound, store.Precondition: // the latter was created meanwhile
+		return nil, nil
+	default:
+		return nil, err
+	}
+}
+
+// purged reports whether a tenant that is not kept was.
+func (d *diff) purged(ctx context.Context, id string) (bool, error) {
+	t, err := d.tombstone(ctx, id)
+	return t != nil, err
+}
+
+// markTooLate marks the tenants that are active in the source and cannot be saved
+// any more, and says so once of each.
+func (d *diff) markTooLate(ctx context.Context, refused bool) error {
+	m := d.marker(ctx, store.MarkTooLate, !refused)
+	m.found = func(id string) {
+		d.s.log.Warn("a tenant is active in the source, and is being purged or was purged; that cannot be taken back",
+			zap.String("tenant", id), zap.String("source", d.s.source.Name()))
+	}
+	if err := d.tooLate.each(func(r *spooled) error { return m.want(ctx, store.SourceMark{ID: r.t.ID}) }); err != nil {
+		return err
+	}
+	return m.end(ctx)
+}
