@@ -251,7 +251,7 @@ func (c *Client) exchange(ctx context.Context, req *http.Request, r Request) (*R
 	c.observed(Observation{r.Method, a.Status, time.Since(began)})
 	switch {
 	case a.Status >= 300 && a.Status < 400:
-		e := newError(store.Unavailable, "%s %s: status %d: redirects are not followed; configure the address that they lead to", r.Method, r.shown(req.URL), a.Status)
+		e := newError(r.doubtful(), "%s %s: status %d: redirects are not followed; configure the address that they lead to", r.Method, r.shown(req.URL), a.Status)
 		e.Status = a.Status
 		return nil, e
 	case a.Status == http.StatusTooManyRequests || a.Status == http.StatusServiceUnavailable:

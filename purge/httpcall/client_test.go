@@ -47,7 +47,11 @@ func newClient(t *testing.T, cfg httpcall.Config) *httpcall.Client {
 func both(t *testing.T, c *httpcall.Client, url string) (unsafe, safe *httpcall.Error) {
 	t.Helper()
 	for _, method := range []string{http.MethodDelete, http.MethodGet} {
-		_, err := c.Do(context.Background(), httpcall.Request{Method: method, URL: url})
+		r := httpcall.Request{Method: method, URL: url}
+		a, err := c.Do(context.Background(), r)
+		if err == nil && !a.OK() {
+			err = httpcall.StatusError(r, a)
+		}
 		var e *httpcall.Error
 		if !errors.As(err, &e) {
 			t.Fatalf("%s %s = %v; want an *Error", method, url, err)
@@ -89,7 +93,7 @@ func TestDo_TellsLostFromNotSent(t *testing.T) {
 		w.(http.Flusher).Flush()
 		<-hang
 	})
-	for _, status := range []int{500, 502, 504} {
+	for _, status := range []int{301, 303, 307, 408, 425, 429, 500, 502, 503, 504} {
 		mux.HandleFunc(fmt.Sprint("/", status), func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
 	}
 	s := serve(t, mux.ServeHTTP)
@@ -112,6 +116,24 @@ func TestDo_TellsLostFromNotSent(t *testing.T) {
 	}
 	if aboutToHang.Load() != 2 {
 		t.Errorf("%d requests reached the server that hangs, want 2", aboutToHang.Load())
+	}
+	// A gateway answers so, too, when its connection ended: after the effect, perhaps.
+	for _, status := range []int{301, 303, 307, 408, 503} {
+		unsafe, safe := both(t, c, fmt.Sprint("/", status))
+		if unsafe.Code() != store.Internal || !unsafe.Lost() || safe.Code() != store.Unavailable || safe.Lost() {
+			t.Errorf("status %d: %v (%s), %v (%s); want it to be lost only when it was to change something", status, unsafe, unsafe.Code(), safe, safe.Code())
+		}
+		for _, e := range []*httpcall.Error{unsafe, safe} {
+			var out purge.Outage
+			if !errors.As(fmt.Errorf("wrapped: %w", e), &out) || !out.Outage() {
+				t.Errorf("status %d: %v; want it to speak against the system as before", status, e)
+			}
+		}
+	}
+	for status, code := range map[int]store.Code{425: store.Unavailable, 429: store.Exhausted} {
+		if unsafe, _ := both(t, c, fmt.Sprint("/", status)); unsafe.Code() != code || unsafe.Lost() || unsafe.Outage() {
+			t.Errorf("status %d: %v (%s); want %s: it is said before anything is done", status, unsafe, unsafe.Code(), code)
+		}
 	}
 	for _, status := range []int{500, 502, 504} {
 		for _, method := range []string{http.MethodDelete, http.MethodGet} {
@@ -223,8 +245,8 @@ func TestDo_OnlyConfiguredHostsAreCalled(t *testing.T) {
 	}
 	for _, path := range []string{"/redirect", "/local"} {
 		unsafe, safe := both(t, c, path)
-		if unsafe.Code() != store.Unavailable || safe.Code() != store.Unavailable || unsafe.Lost() {
-			t.Errorf("%s: %v, %v; want unavailable", path, unsafe, safe)
+		if unsafe.Code() != store.Internal || safe.Code() != store.Unavailable {
+			t.Errorf("%s: %v, %v; want lost, and unavailable", path, unsafe, safe)
 		}
 	}
 	if a, err := c.Do(context.Background(), httpcall.Request{URL: "//" + strings.TrimPrefix(stranger.URL, "http://")}); err != nil || a.URL.Host != host {
@@ -272,7 +294,10 @@ func TestDo_RetryAfter(t *testing.T) {
 					t.Errorf("status %d, Retry-After %q: %s; want %s", status, c.header, e.RetryAfter(), c.want)
 				}
 				want := map[int]store.Code{429: store.Exhausted, 503: store.Unavailable}[status]
-				if e.Status != status || e.Code() != want || e.Lost() {
+				if status == 503 && e == unsafe {
+					want = store.Internal
+				}
+				if e.Status != status || e.Code() != want {
 					t.Errorf("status %d: %+v, code %s", status, e, e.Code())
 				}
 			}
@@ -320,6 +345,31 @@ func TestDo_ErrorsShowNoSecrets(t *testing.T) {
 	} {
 		if _, err := httpcall.New(cfg, httpcall.Options{}); err == nil || strings.Contains(err.Error(), secret) {
 			t.Errorf("New: %v", err)
+		}
+	}
+}
+
+// The id of a resource may be an e-mail address: errors tell two apart and show
+// neither.
+func TestDo_ErrorsShowNoIDOfAResource(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "cut") {
+			cut(w, r)
+		}
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	seen := map[string]bool{}
+	for _, id := range []string{"alice@example.com", "bob@example.com", "alice@example.com/cut"} {
+		c := newClient(t, httpcall.Config{BaseURL: s.URL})
+		_, err := c.Do(context.Background(), httpcall.Request{Method: http.MethodDelete, URL: "/users/" + httpcall.Escape(id), Shown: "/users/{id}", Of: id})
+		if err == nil || strings.Contains(err.Error(), "example.com") || !strings.Contains(err.Error(), "DELETE /users/{id} (id "+httpcall.Hashed(id)+")") || seen[err.Error()] {
+			t.Errorf("%v; want the template and a hash", err)
+		}
+		seen[fmt.Sprint(err)] = true
+	}
+	for _, f := range []func(string) (string, error){httpcall.JSONString, httpcall.Quoted, httpcall.PathSegment} {
+		if _, err := f("alice@example.com\xff\x00"); err != nil && strings.Contains(err.Error(), "alice") {
+			t.Errorf("an id that cannot be sent: %v", err)
 		}
 	}
 }

@@ -18,12 +18,13 @@ const maxRetryAfter = 24 * time.Hour
 // [store.CodeOf], is:
 //
 //   - [store.Internal] when the request may have been carried out and the answer
-//     was lost: cut off, timed out, too large, cancelled, or 500, 502 and 504.
-//     The error of a context is then in the chain.
-//   - [store.Unavailable] when nothing can have been changed: no connection, a
-//     redirect, 503; or when the request is safe, whatever happened to it. The
-//     error of a context is not in the chain, so that nobody takes it for lost.
-//   - [store.Exhausted] for 429.
+//     was lost: cut off, timed out, too large, cancelled, a redirect, 408, or any
+//     status from 500 on: a gateway answers 503 when its connection ended, which
+//     may be after the effect. The error of a context is then in the chain.
+//   - [store.Unavailable] when nothing can have been changed: no connection; or
+//     when the request is safe, whatever happened to it. The error of a context is
+//     not in the chain, so that nobody takes it for lost.
+//   - [store.Exhausted] for 429, which is said before anything is done.
 //   - [store.Forbidden] for a host that is not configured, and for 403.
 //   - [store.Unauthenticated] for 401 and for a token that was not issued.
 //   - The code of the status otherwise, see [StatusError].
@@ -51,6 +52,11 @@ func (e *Error) RetryAfter() time.Duration { return e.Wait }
 
 // Lost reports whether the request may have been carried out.
 func (e *Error) Lost() bool { return e.err.Code == store.Internal }
+
+// Outage implements [purge.Outage]: 408, 503 or a redirect, whatever it has done.
+func (e *Error) Outage() bool {
+	return e.Status == http.StatusRequestTimeout || e.Status == http.StatusServiceUnavailable || e.Status >= 300 && e.Status < 400
+}
 
 func newError(code store.Code, format string, args ...any) *Error {
 	return &Error{err: store.Errorf(code, format, args...)}
@@ -82,16 +88,15 @@ func StatusError(r Request, a *Response) *Error {
 		code = store.Conflict
 	case http.StatusPreconditionFailed, http.StatusPreconditionRequired:
 		code = store.Precondition
-	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusServiceUnavailable:
+	case http.StatusTooEarly:
 		code, wait = store.Unavailable, retryAfter(a.Header)
+	case http.StatusRequestTimeout, http.StatusServiceUnavailable:
+		code, wait = r.doubtful(), retryAfter(a.Header)
 	case http.StatusTooManyRequests:
 		code, wait = store.Exhausted, retryAfter(a.Header)
 	default:
 		if a.Status >= 500 || a.Status < 400 {
-			code = store.Unavailable
-			if !r.safe() && a.Status >= 500 {
-				code = store.Internal
-			}
+			code = r.doubtful()
 		}
 	}
 	e := newError(code, "%s %s: status %d", r.Method, r.shown(a.URL), a.Status)

@@ -30,11 +30,11 @@ func PathSegment(s string) (string, error) {
 // refuses what is not UTF-8, which would become another string on the way.
 func JSONString(s string) (string, error) {
 	if !utf8.ValidString(s) {
-		return "", store.Errorf(store.Invalid, "%q is not UTF-8", s)
+		return "", store.Errorf(store.Invalid, "it is not UTF-8")
 	}
 	b, err := json.Marshal(s)
 	if err != nil {
-		return "", store.Errorf(store.Invalid, "%q: %w", s, err)
+		return "", store.Errorf(store.Invalid, "it is not JSON: %w", err)
 	}
 	return string(b[1 : len(b)-1]), nil
 }
@@ -45,7 +45,7 @@ func JSONString(s string) (string, error) {
 func Quoted(s string) (string, error) {
 	for _, r := range s {
 		if r < ' ' || r == 0x7f || r == utf8.RuneError {
-			return "", store.Errorf(store.Invalid, "%q cannot be put into a filter", s)
+			return "", store.Errorf(store.Invalid, "it has a character that cannot be put into a filter")
 		}
 	}
 	return strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s), nil
