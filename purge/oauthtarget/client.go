@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"go.uber.org/zap"
@@ -22,7 +23,7 @@ func (t *Target) look(ctx context.Context, c Client) (bool, error) {
 	}
 	if there && next.State == Gone {
 		// Restored, or never removed: to be removed again, from the beginning.
-		t.log.Warn("an OAuth client is there again that was gone", zap.String("target", t.cfg.Name), zap.String("client", c.ID))
+		t.log.Warn("an OAuth client is there again that was gone", zap.String("target", t.cfg.Name), zap.String("client", httpcall.Hashed(c.ID)))
 		next.State = Untouched
 	}
 	if next != e {
@@ -54,7 +55,7 @@ func (t *Target) lookUnlisted(ctx context.Context, c Client) (bool, error) {
 			return false, err
 		}
 	}
-	return true, store.Errorf(store.Precondition, "client %q is there, a DELETE of it is on record, and the registry does not list it any more; want it to be listed again, or removed at the server", c.ID)
+	return true, store.Errorf(store.Precondition, "client %s is there, a DELETE of it is on record, and the registry does not list it any more; want it to be listed again, or removed at the server", httpcall.Hashed(c.ID))
 }
 
 // remove removes a client of a tenant and reports whether it did. It is for a caller
@@ -81,11 +82,13 @@ func (t *Target) remove(ctx context.Context, tenantID string, c Client) (bool, e
 			return false, err
 		}
 	}
-	r := httpcall.Request{Method: http.MethodDelete, URL: c.URI, Header: bearer(c, e)}
+	r := c.request(http.MethodDelete, e)
 	a, err := t.http.Do(ctx, r)
 	switch {
 	case err != nil && store.CodeOf(err) == store.Internal:
-		return false, err // lost: the journal goes on saying that it was sent
+		// Lost, also by 503 or a redirect: a gateway says so when its connection ended,
+		// which may be after the effect. The journal goes on saying that it was sent.
+		return false, err
 	case err != nil:
 		return false, t.undo(before, e, err)
 	case a.Status == http.StatusNoContent || a.Status == http.StatusOK && len(a.Body) == 0:
@@ -96,10 +99,11 @@ func (t *Target) remove(ctx context.Context, tenantID string, c Client) (bool, e
 	case absent(a) && before.State == Sent:
 		t.gone(e)
 		return false, nil
-	case a.Status >= 500:
-		return false, httpcall.StatusError(r, a)
 	}
-	return false, t.undo(before, e, t.refusal(r, a, c))
+	if err := httpcall.StatusError(r, a); err.Lost() {
+		return false, err
+	}
+	return false, t.undo(before, e, t.refusal(r, a))
 }
 
 // gone records that a client is gone. That it is not recorded does no harm: the
@@ -125,7 +129,7 @@ func (t *Target) undo(before, now Entry, err error) error {
 // read gets the registration of a client. It returns the entry of the journal with
 // the token that is good from now on.
 func (t *Target) read(ctx context.Context, c Client, e Entry) (there bool, next Entry, err error) {
-	r := httpcall.Request{Method: http.MethodGet, URL: c.URI, Header: bearer(c, e)}
+	r := c.request(http.MethodGet, e)
 	a, err := t.http.Do(ctx, r)
 	switch {
 	case err != nil:
@@ -133,7 +137,7 @@ func (t *Target) read(ctx context.Context, c Client, e Entry) (there bool, next 
 	case absent(a) && proven(c, e):
 		return false, e, nil
 	case a.Status != http.StatusOK:
-		return false, e, t.refusal(r, a, c)
+		return false, e, t.refusal(r, a)
 	}
 	body, err := httpcall.JSON(r, a)
 	if err != nil {
@@ -145,7 +149,7 @@ func (t *Target) read(ctx context.Context, c Client, e Entry) (there bool, next 
 	}
 	if found.ID != c.ID {
 		// The registry is wrong, and what is there may be anybody's.
-		return false, e, store.Errorf(store.Precondition, "at the registration URI of client %q there is another client", c.ID)
+		return false, e, store.Errorf(store.Precondition, "at the registration URI of client %s there is another client", httpcall.Hashed(c.ID))
 	}
 	if found.Token != "" && found.Token != token(c, e) {
 		e.Token, e.Instead = found.Token, Key(c.Token)
@@ -154,16 +158,16 @@ func (t *Target) read(ctx context.Context, c Client, e Entry) (there bool, next 
 }
 
 // refusal returns the error of an answer that is no success.
-func (t *Target) refusal(r httpcall.Request, a *httpcall.Response, c Client) error {
+func (t *Target) refusal(r httpcall.Request, a *httpcall.Response) error {
 	if a.OK() {
 		return httpcall.Unusable(r, a, "status %d, want 200 with the registration", a.Status)
 	}
 	err := httpcall.StatusError(r, a)
 	switch {
 	case absent(a):
-		return store.Errorf(store.Unauthenticated, "client %q: %w, and no DELETE with this token is on record: its registration access token is bad, or somebody else removed it; correct its registration, or take it off", c.ID, err)
+		return store.Errorf(store.Unauthenticated, "%w, and no DELETE with this token is on record: its registration access token is bad, or somebody else removed it; correct its registration, or take it off", err)
 	case a.Status == http.StatusForbidden || a.Status == http.StatusMethodNotAllowed:
-		return store.Errorf(store.Forbidden, "client %q: the server does not let it be managed: %w", c.ID, err)
+		return store.Errorf(store.Forbidden, "the server does not let the client be managed: %w", err)
 	}
 	return err
 }
@@ -201,7 +205,20 @@ func token(c Client, e Entry) string {
 	return c.Token
 }
 
-// bearer returns the headers of a request about a client.
-func bearer(c Client, e Entry) http.Header {
-	return http.Header{"Authorization": {"Bearer " + token(c, e)}}
+// shown returns what errors show of a registration URI: not its path and query, which
+// have the id in them.
+func shown(uri string) string {
+	u, err := url.Parse(uri)
+	if err != nil {
+		return "{client}"
+	}
+	return u.Scheme + "://" + u.Host + "/{client}"
+}
+
+// request returns one about a client, with its newest token.
+func (c Client) request(method string, e Entry) httpcall.Request {
+	return httpcall.Request{
+		Method: method, URL: c.URI, Shown: shown(c.URI), Of: c.ID,
+		Header: http.Header{"Authorization": {"Bearer " + token(c, e)}},
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 
+	"github.com/tenantpurge/purger/purge/httpcall"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -31,7 +32,7 @@ func (d directory) Clients(ctx context.Context, tenantID string) ([]Client, erro
 		for _, resource := range list {
 			r := registered{}
 			if len(resource.Data) > 0 && json.Unmarshal(resource.Data, &r) != nil {
-				return nil, store.Errorf(store.Precondition, "the data of client %q is not that of a registration", resource.ID)
+				return nil, store.Errorf(store.Precondition, "the data of client %s is not that of a registration", httpcall.Hashed(resource.ID))
 			}
 			if r.URI == "" {
 				continue
@@ -41,7 +42,7 @@ func (d directory) Clients(ctx context.Context, tenantID string) ([]Client, erro
 			}
 			c, err := r.client()
 			if err != nil {
-				return nil, store.Errorf(store.Precondition, "the data of client %q: %w", resource.ID, err)
+				return nil, store.Errorf(store.Precondition, "the data of client %s: %w", httpcall.Hashed(resource.ID), err)
 			}
 			clients = append(clients, c)
 		}

@@ -19,10 +19,11 @@
 // the client. Then a [Journal] durably says that a DELETE is being sent. 401 and
 // 404 mean gone only where the journal says so, of the token that the registry still
 // has; else they are an error that an operator has to mend, by a good token or by
-// taking the client off the registry.
-// Neither counts when it is the page of a proxy. What remains: a token that is
-// revoked, its client staying, between a DELETE that was lost and the next attempt
-// is taken for a client that is gone.
+// taking the client off the registry. Neither counts when it is the page of a proxy.
+// The answer to the DELETE takes back what the journal says only when it means that
+// nothing was done; 503, 408 and a redirect do not: a gateway answers so after the
+// effect, too. What remains: a token that is revoked, its client staying, between a
+// DELETE that was lost and the next attempt is taken for a client that is gone.
 //
 // A server may give out another token with every GET. The newest is kept in the
 // journal before it is used, since the one before it is no longer good. A token that

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/purge/httpcall"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -64,6 +65,6 @@ func (t *Target) locked(ctx context.Context, c Client, fn func(context.Context, 
 		return fn(ctx, c)
 	case <-ctx.Done():
 		done()
-		return false, store.Errorf(store.Unavailable, "waiting for another call about client %q: %v", c.ID, ctx.Err())
+		return false, store.Errorf(store.Unavailable, "waiting for another call about client %s: %v", httpcall.Hashed(c.ID), ctx.Err())
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/tenantpurge/purger/purge/httpcall"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -50,9 +51,9 @@ func (r registered) client() (Client, error) {
 	case r.ID == "":
 		return Client{}, store.Errorf(store.Invalid, "client_id is missing")
 	case err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http":
-		return Client{}, store.Errorf(store.Invalid, "registration_client_uri of client %q is not an absolute URL", r.ID)
+		return Client{}, store.Errorf(store.Invalid, "registration_client_uri of client %s is not an absolute URL", httpcall.Hashed(r.ID))
 	case r.Token == "" || strings.ContainsAny(r.Token, " \t") || !httpguts.ValidHeaderFieldValue(r.Token):
-		return Client{}, store.Errorf(store.Invalid, "registration_access_token of client %q is missing, or is none", r.ID)
+		return Client{}, store.Errorf(store.Invalid, "registration_access_token of client %s is missing, or is none", httpcall.Hashed(r.ID))
 	}
 	return Client{r.ID, r.URI, r.Token}, nil
 }

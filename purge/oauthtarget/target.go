@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -193,10 +194,15 @@ func (t *Target) Purge(ctx context.Context, r purge.Request) (purge.Removed, err
 	}
 	more := len(pending) > r.Limit
 	enough := purge.Enough(ctx, time.Now())
+	var gone atomic.Int64
 	n, left, err := t.each(ctx, pending[:min(r.Limit, len(pending))], enough, func(ctx context.Context, c Client) (bool, error) {
-		return t.remove(ctx, r.TenantID, c)
+		did, err := t.remove(ctx, r.TenantID, c)
+		if !did && err == nil {
+			gone.Add(1)
+		}
+		return did, err
 	})
-	return purge.Removed{Deleted: n, More: more || left || err != nil}, err
+	return purge.Removed{Deleted: n, Gone: gone.Load(), More: more || left || err != nil}, err
 }
 
 // clients returns those of a tenant, each once.
