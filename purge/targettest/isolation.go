@@ -100,6 +100,36 @@ func concurrentTenants(t *trial) {
 	}
 }
 
+// countBesidePurge counts a tenant over and over while another is purged, which makes
+// a list of everybody's move. A target that cannot say for that may say so.
+func countBesidePurge(t *trial) {
+	const n = 5
+	for _, kind := range t.sys.Target.Kinds() {
+		t.add("globex", kind, t.h.Many)
+		t.add("acme", kind, n)
+		purged := make(chan error, 1)
+		go func() {
+			_, err := drain(t.sys.Target, purge.Request{TenantID: "globex", Kind: kind, Limit: t.h.Many/10 + 1})
+			purged <- err
+		}()
+		for done := false; !done; {
+			select {
+			case err := <-purged:
+				if done = true; err != nil {
+					t.Errorf("purge of %s beside a count: %v", kind, err)
+				}
+			default:
+			}
+			got, err := patient(t, func() (int64, error) { return t.sys.Target.Count(context.Background(), "acme", kind) })
+			if err == nil && got != n || err != nil && (done || store.CodeOf(err) != store.Conflict && store.CodeOf(err) != store.Unavailable) {
+				t.Errorf("Count of %d %s while another tenant is purged = %d, %v", n, kind, got, err)
+			}
+		}
+		t.wantLeft("acme", kind, n)
+		t.purge(purge.Request{TenantID: "acme", Kind: kind, Limit: large})
+	}
+}
+
 func concurrentSame(t *trial) {
 	for _, kind := range t.sys.Target.Kinds() {
 		const n = 60

@@ -59,6 +59,7 @@ func Run(t *testing.T, h Harness) {
 		{"CountSaysWhatTheSystemHolds", counts},
 		{"CountIsOfTheTenantAndKindAlone", countIsolated},
 		{"CountSeesWhatIsAddedAfterAPurge", countIndependent},
+		{"CountIsRightWhileAnotherTenantIsPurged", countBesidePurge},
 		{"PurgeRemovesEverythingInSteps", purgesInSteps},
 		{"PurgeHonoursLimit", honoursLimit},
 		{"PurgeCountsExactly", countsExactly},
