@@ -22,29 +22,31 @@ type batch struct {
 
 	mu      sync.Mutex
 	next    int
-	deleted int64
+	did     purge.Removed
 	refused int
 	left    bool // some are left for the next step
 	stop    bool
 	worst   error
 }
 
-// deleteAll deletes resources side by side, and returns how many it did and
-// whether it left some for the next step. What is under way ends even when
+// deleteAll deletes resources side by side, takes note of it in s, and returns what
+// it did and whether it left some for the next step. What is under way ends even when
 // another fails: its answer is not thrown away. It is over when it took long
 // enough; began is when the first of them was looked for.
-func (t *Target) deleteAll(ctx context.Context, d *remove, tenantID string, ids []string, began time.Time) (deleted int64, left bool, err error) {
+func (t *Target) deleteAll(ctx context.Context, d *remove, tenantID string, ids []string, s *httpcall.Step, began time.Time) (did purge.Removed, left bool, err error) {
 	b := &batch{ids: ids, enough: purge.Enough(ctx, began)}
 	var workers sync.WaitGroup
 	for range min(t.parallel, len(ids)) {
 		workers.Go(func() {
 			for id, ok := b.take(ctx); ok; id, ok = b.take(ctx) {
-				b.note(t.delete(ctx, d, tenantID, id))
+				did, err := t.delete(ctx, d, tenantID, id)
+				b.note(did && s.Removed(id), !did && err == nil && s.Gone(id), err)
 			}
 		})
 	}
 	workers.Wait()
-	return b.deleted, b.left, b.worst
+	b.did.Inexact = s.Again()
+	return b.did, b.left, b.worst
 }
 
 // take returns the next resource to delete, if one is to be.
@@ -59,7 +61,7 @@ func (b *batch) take(ctx context.Context) (id string, ok bool) {
 		b.worst = worse(b.worst, store.Errorf(store.Unavailable, "stopped between two deletes: %v", ctx.Err()))
 		b.stop = true
 		return "", false
-	case b.next > 0 && b.enough(b.deleted):
+	case b.next > 0 && b.enough(b.did.Deleted):
 		b.left, b.stop = true, true
 		return "", false
 	}
@@ -68,11 +70,14 @@ func (b *batch) take(ctx context.Context) (id string, ok bool) {
 }
 
 // note takes the outcome of a delete.
-func (b *batch) note(did bool, err error) {
+func (b *batch) note(did, gone bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if did {
-		b.deleted++
+		b.did.Deleted++
+	}
+	if gone {
+		b.did.Gone++
 	}
 	if err != nil {
 		b.worst = worse(b.worst, err)
@@ -98,7 +103,7 @@ func hopeless(err error) bool {
 	case store.Forbidden, store.Internal:
 		// Without a status it is about the host, or the way to it.
 		var e *httpcall.Error
-		return !errors.As(err, &e) || e.Status == 0
+		return !errors.As(err, &e) || e.Status == 0 || e.Outage()
 	}
 	return false
 }

@@ -15,7 +15,7 @@ const probe = "purger-probe"
 // subscriptions, of a tenant that does not exist.
 func (t *Target) Check(ctx context.Context) error {
 	for _, p := range t.sections() {
-		if err := t.check(ctx, p.kind); err != nil {
+		if _, err := t.check(ctx, p.kind); err != nil {
 			return store.Errorf(store.CodeOf(err), "%s: %w", strings.TrimPrefix(p.at, "kinds."), err)
 		}
 	}
@@ -23,18 +23,19 @@ func (t *Target) Check(ctx context.Context) error {
 }
 
 // check asks for a count, or for one page of a list, which may be long when it
-// is everybody's.
-func (t *Target) check(ctx context.Context, c *kind) error {
+// is everybody's. doubt is what that page leaves open.
+func (t *Target) check(ctx context.Context, c *kind) (doubt string, err error) {
 	if c.list != nil {
-		if _, err := t.walk(c.list, probe).step(ctx); err != nil {
-			return err
+		w := t.walk(c.list, probe)
+		if _, err := w.step(ctx); err != nil {
+			return "", err
 		}
+		doubt = w.doubt()
 	}
 	if c.count != nil {
-		_, err := t.ask(ctx, c.count, probe)
-		return err
+		_, err = t.ask(ctx, c.count, probe)
 	}
-	return nil
+	return doubt, err
 }
 
 // Diagnose implements [purge.Doctor].
@@ -43,7 +44,12 @@ func (t *Target) Diagnose(ctx context.Context) ([]purge.Finding, error) {
 	var failed error
 	for _, p := range t.sections() {
 		subject, k := p.at, p.kind
-		if err := t.check(ctx, k); err != nil {
+		doubt, err := t.check(ctx, k)
+		if doubt != "" {
+			doubtful = append(doubtful, purge.Finding{Severity: purge.SeverityWarning, Subject: subject + ".list.owner", Text: doubt,
+				Fix: "see whether owner is the path of the tenant's id in an item"})
+		}
+		if err != nil {
 			failed = worse(failed, err)
 			wrong = append(wrong, purge.Finding{Severity: purge.SeverityError, Subject: subject, Text: err.Error(),
 				Fix: "see to the URL, the credentials and the selectors of this kind"})

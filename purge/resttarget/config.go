@@ -94,6 +94,10 @@ type List struct {
 	// the question for. It is needed when the URL, the headers and the body do
 	// not name the tenant, and is wise in any case.
 	Owner string `yaml:"owner"`
+	// OwnerConfirmed says that somebody has made sure that Owner is right. Without
+	// it, a list of everybody's in which not one item has an owner is an error
+	// until one has been seen: a path that is wrong looks the same.
+	OwnerConfirmed bool `yaml:"ownerConfirmed"`
 	// Envelope is the gjson path of something that every sound answer has. With
 	// it, the array may be missing when it is empty, as in APIs made with
 	// Protocol Buffers.

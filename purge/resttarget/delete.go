@@ -35,37 +35,54 @@ func (t *Target) Purge(ctx context.Context, r purge.Request) (purge.Removed, err
 // purgeListed deletes the first resources of the list. They are all found
 // before one is deleted, and each step begins at the first page: what moves up
 // when something before it is deleted is not skipped.
-func (t *Target) purgeListed(ctx context.Context, c *kind, r purge.Request) (purge.Removed, error) {
+func (t *Target) purgeListed(ctx context.Context, c *kind, r purge.Request) (did purge.Removed, err error) {
 	began := time.Now()
-	w := t.walk(c.list, r.TenantID)
-	defer func() { t.noteSkipped(w, string(r.Kind)) }()
-	var page []string
+	f := &search{t: t, l: c.list, tenant: r.TenantID, limit: min(r.Limit, httpcall.MaxStep), step: t.removals.Begin(r.TenantID, string(r.Kind))}
+	f.anew()
+	defer func() {
+		f.step.End(err == nil && !did.More)
+		t.noteSkipped(f.w, string(r.Kind))
+	}()
 	for {
-		var ids []string
-		for len(ids) < r.Limit && (len(page) > 0 || !w.done) {
-			if len(page) == 0 {
-				var err error
-				if page, err = w.step(ctx); err != nil {
-					return purge.Removed{}, err
-				}
+		ids, over, err := f.next(ctx)
+		switch {
+		case err != nil:
+			return did, err
+		case over:
+			did.More = f.w.cut
+			return did, nil
+		case len(ids) == 0:
+			if err := f.doubt(ctx, c.del); err != nil {
+				did.More = true
+				return did, err
 			}
-			n := min(len(page), r.Limit-len(ids))
-			ids, page = append(ids, page[:n]...), page[n:]
-		}
-		deleted, left, err := t.deleteAll(ctx, c.del, r.TenantID, ids, began)
-		if err != nil || left {
-			return purge.Removed{Deleted: deleted, More: true}, err
-		}
-		exhausted := w.done && len(page) == 0
-		if deleted == 0 && !exhausted {
-			// A list that lags behind still has what is gone: look beyond. Nothing
-			// was deleted, so nothing moved.
 			continue
 		}
-		// While it went from page to page others may have deleted, and made it
-		// skip.
-		return purge.Removed{Deleted: deleted, More: !exhausted || w.cut || deleted > 0 && w.pages > 1}, nil
+		left, err := t.deleteFound(ctx, c, f, ids, began, &did)
+		if err != nil || left {
+			did.More = true
+			return did, err
+		}
+		if did.Deleted > 0 || did.Inexact {
+			did.More = f.more()
+			return did, nil
+		}
+		// A list that lags behind still has what is gone: look beyond. Nothing
+		// was deleted, so nothing moved.
 	}
+}
+
+// deleteFound deletes what was found while nobody goes through the list, and reports
+// whether it left some.
+func (t *Target) deleteFound(ctx context.Context, c *kind, f *search, ids []string, began time.Time, did *purge.Removed) (left bool, err error) {
+	done, err := c.list.still.deleting(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer done()
+	n, left, err := t.deleteAll(ctx, c.del, f.tenant, ids, f.step, began)
+	did.Deleted, did.Gone, did.Inexact = did.Deleted+n.Deleted, did.Gone+n.Gone, n.Inexact
+	return left, err
 }
 
 // delete deletes one resource, and reports whether it was there.
@@ -74,6 +91,7 @@ func (t *Target) delete(ctx context.Context, d *remove, tenantID, id string) (bo
 	if err != nil {
 		return false, err
 	}
+	r.Of = id
 	for i := range d.Repeat {
 		a, err := t.client.Do(ctx, r)
 		if err != nil {

@@ -40,8 +40,16 @@
 // list without its array, an item without its id, and 404 for a list (unless
 // the API is known to do that) are errors, not zero.
 //
-// Counts are exact as long as the API answers a second delete with 404 or 410.
+// Nor is a list taken for empty that may have moved, that says that there is more,
+// or in which nobody has an owner (G6).
+//
+// Counts are exact (G5): a resource counts once, also when an API answers a second
+// delete like the first and goes on listing it. One that is listed for long after it
+// was deleted is an error: the API deletes softly, or its index lags behind.
 // An answer that was lost is an error with the code [store.Internal], see
-// [purge.Target]; a question whose answer was lost is not, for it changed
-// nothing.
+// [purge.Target]: 503, 408 and a redirect are among them, since a gateway answers so
+// after the effect, too, and 429 is not. A question whose answer was lost is not, for
+// it changed nothing.
+//
+// Errors show the URL as it is configured, with {id} and a hash of the id.
 package resttarget

@@ -3,6 +3,7 @@ package resttarget
 import (
 	"net/http"
 	"slices"
+	"sync/atomic"
 
 	"github.com/tenantpurge/purger/purge/httpcall"
 	"github.com/tenantpurge/purger/store"
@@ -21,6 +22,14 @@ type list struct {
 	op *operation
 	// filtered says that the API is told which tenant it is about.
 	filtered bool
+	// owned is set once an item has shown an owner.
+	owned *atomic.Bool
+	still *still
+}
+
+// numbered reports whether the pages of a list begin at a number.
+func (l *list) numbered() bool {
+	return l.Paging.Type == PagingOffset || l.Paging.Type == PagingPage
 }
 
 type count struct {
@@ -156,8 +165,12 @@ func (l List) compile(at string, secrets httpcall.Secrets) (*list, error) {
 		return nil, bad(".paging.total", "%q is not for paging by %s", p.Total, p.Type)
 	case p.More != "" && p.Type == PagingNone:
 		return nil, bad(".paging.more", "%q without a type of paging", p.More)
+	case l.OwnerConfirmed && l.Owner == "":
+		return nil, bad(".ownerConfirmed", "true without owner")
 	case !op.has(varTenant) && l.Owner == "":
 		return nil, bad(".url", "{tenant} is nowhere and owner is not set: it would find everybody's")
 	}
-	return &list{List: l, op: op, filtered: op.has(varTenant)}, nil
+	compiled := &list{List: l, op: op, filtered: op.has(varTenant), owned: &atomic.Bool{}}
+	compiled.still = newStill(compiled)
+	return compiled, nil
 }

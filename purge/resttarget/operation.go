@@ -3,6 +3,7 @@ package resttarget
 import (
 	"fmt"
 	"net/http"
+	"strings"
 
 	"golang.org/x/net/http/httpguts"
 
@@ -15,7 +16,7 @@ type operation struct {
 	method  string
 	safe    bool
 	url     template
-	shown   string // see [httpcall.Request]
+	shown   string // what errors show of the URL: nothing is filled in
 	headers map[string]template
 	body    template // nil without a body
 	content string
@@ -43,8 +44,9 @@ func (c Call) compile(at, method string, safe bool, secrets httpcall.Secrets, na
 	}
 	var err error
 	if o.url, err = parseURL(c.URL, secrets, names...); err == nil {
-		_, o.shown, err = secrets.URL(c.URL)
+		_, _, err = secrets.URL(c.URL)
 	}
+	o.shown, _, _ = strings.Cut(c.URL, "?")
 	if err != nil {
 		return nil, bad("url", err)
 	}
@@ -73,6 +75,9 @@ func (c Call) compile(at, method string, safe bool, secrets httpcall.Secrets, na
 	}
 	return o, nil
 }
+
+// String returns the operation as errors show it.
+func (o *operation) String() string { return o.method + " " + o.shown }
 
 // has reports whether a value of that name is filled in anywhere.
 func (o *operation) has(name string) bool {

@@ -1,8 +1,11 @@
 package resttarget
 
 import (
+	"fmt"
 	"hash/maphash"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"github.com/tidwall/gjson"
 
@@ -60,6 +63,7 @@ func (w *walk) owned(r httpcall.Request, a *httpcall.Response, items []gjson.Res
 		}
 		_, _ = sum.WriteString(text)
 		_ = sum.WriteByte(0)
+		w.sum += maphash.String(w.seed, text)
 		mine, err := w.mine(r, a, item)
 		if err != nil {
 			return nil, err
@@ -93,6 +97,7 @@ func (w *walk) mine(r httpcall.Request, a *httpcall.Response, item gjson.Result)
 		case 1:
 			owner = owners[0]
 		default:
+			w.l.owned.Store(true)
 			for _, o := range owners {
 				if text, _ := scalar(o); text == w.tenant {
 					return false, store.Errorf(store.Precondition, "a resource belongs to this tenant and to others, and is left to a person")
@@ -106,7 +111,43 @@ func (w *walk) mine(r httpcall.Request, a *httpcall.Response, item gjson.Result)
 		// To skip it could empty the list by a mistake in the configuration.
 		return false, httpcall.Unusable(r, a, "an item has no owner at %q", w.l.Owner)
 	}
+	if ok && !w.l.owned.Load() {
+		w.l.owned.Store(true)
+	}
 	return ok && text == w.tenant, nil
+}
+
+// ownerless returns an error when no item of a whole list has an owner, and none ever
+// had: then it is the path that is wrong, as far as anybody can tell (G6). Of an item
+// the names are shown, and no value.
+func (w *walk) ownerless(r httpcall.Request, a *httpcall.Response) error {
+	if doubt := w.doubt(); doubt != "" && w.done && !w.cut {
+		return httpcall.Unusable(r, a, "%s: want the path of the tenant's id, or ownerConfirmed if the path is right", doubt)
+	}
+	return nil
+}
+
+// doubt returns that no item up to now has an owner, and none ever had; else "".
+func (w *walk) doubt() string {
+	if w.received == 0 || w.l.Owner == "" || w.l.OwnerConfirmed || w.l.owned.Load() {
+		return ""
+	}
+	return fmt.Sprintf("none of %d items has an owner at %q; the last one has %s", w.received, w.l.Owner, names(w.unowned))
+}
+
+// names returns the names of the members of an item.
+func names(item gjson.Result) string {
+	var list []string
+	item.ForEach(func(name, _ gjson.Result) bool {
+		if item.IsObject() {
+			list = append(list, strconv.Quote(store.Cut(name.Str, 40)))
+		}
+		return len(list) < 20
+	})
+	if list == nil {
+		return "no members"
+	}
+	return strings.Join(list, ", ")
 }
 
 // scalar returns a string or number as text, and whether there is one.

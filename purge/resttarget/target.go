@@ -2,6 +2,7 @@ package resttarget
 
 import (
 	"context"
+	"hash/maphash"
 	"strconv"
 	"strings"
 
@@ -30,6 +31,8 @@ type Target struct {
 	subs     *kind // that counts subscriptions; nil for none
 	parallel int
 	turns    *turns
+	removals *httpcall.Removals
+	seed     maphash.Seed
 	log      *zap.Logger
 }
 
@@ -49,7 +52,7 @@ func New(cfg Config, opt Options) (*Target, error) {
 	if cfg.Name == "store" {
 		return nil, store.Errorf(store.Invalid, "name %q: that is the embedded one", cfg.Name).At("name")
 	}
-	t := &Target{cfg: cfg, kinds: map[store.Kind]*kind{}, parallel: cfg.Parallel, turns: newTurns(), log: opt.Logger}
+	t := &Target{cfg: cfg, kinds: map[store.Kind]*kind{}, parallel: cfg.Parallel, turns: newTurns(), removals: httpcall.NewRemovals(), seed: maphash.MakeSeed(), log: opt.Logger}
 	if t.log == nil {
 		t.log = zap.NewNop()
 	}
@@ -186,17 +189,7 @@ func (t *Target) countBy(ctx context.Context, c *kind, tenantID, what string) (i
 	if c.count != nil {
 		return t.ask(ctx, c.count, tenantID)
 	}
-	w := t.walk(c.list, tenantID)
-	var n int64
-	for !w.done {
-		ids, err := w.step(ctx)
-		if err != nil {
-			return 0, err
-		}
-		n += int64(len(ids))
-	}
-	t.noteSkipped(w, what)
-	return n, nil
+	return t.countListed(ctx, c.list, tenantID, what)
 }
 
 // noteSkipped logs that an API that was asked about one tenant answered about

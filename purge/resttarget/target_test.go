@@ -25,18 +25,19 @@ func styles() map[string]resttarget.List {
 	search := with("/search", resttarget.Paging{Type: "offset", Size: 40, Total: "total"})
 	search.Method, search.Body = http.MethodPost, `{"tenant": "{tenant}", "offset": {offset}, "limit": {limit}}`
 	return map[string]resttarget.List{
-		"none":          with("?tenant={tenant}&style=none", resttarget.Paging{}),
-		"link":          with("?tenant={tenant}&style=link", resttarget.Paging{Type: "link", Size: 40, SizeParam: "size"}),
-		"link in body":  with("?tenant={tenant}&style=link", resttarget.Paging{Type: "link", Next: "nextUrl", SizeParam: "size"}),
-		"cursor":        with("?tenant={tenant}&style=cursor", resttarget.Paging{Type: "cursor", Param: "at", Next: "next", Size: 40, SizeParam: "size"}),
-		"last id":       with("?tenant={tenant}&style=cursor", resttarget.Paging{Type: "cursor", Param: "at", Next: "data.@reverse.0.n", More: "more"}),
-		"offset":        with("?tenant={tenant}&style=offset", resttarget.Paging{Type: "offset", Param: "at", Size: 40, SizeParam: "size"}),
-		"offset capped": with("?tenant={tenant}&style=offset", resttarget.Paging{Type: "offset", Param: "at", Size: 1000, SizeParam: "size"}),
-		"offset total":  with("?tenant={tenant}&style=offset&size={limit}&at={offset}", resttarget.Paging{Type: "offset", Size: 40, Total: "total"}),
-		"page":          with("?tenant={tenant}&style=page", resttarget.Paging{Type: "page", Param: "at", First: 1, Size: 40, SizeParam: "size"}),
-		"page more":     with("?tenant={tenant}&style=page", resttarget.Paging{Type: "page", Param: "at", First: 1, Size: 40, SizeParam: "size", More: "more"}),
-		"search":        search,
-		"everybody's":   with("?style=cursor", resttarget.Paging{Type: "cursor", Param: "at", Next: "next"}),
+		"none":                  with("?tenant={tenant}&style=none", resttarget.Paging{}),
+		"link":                  with("?tenant={tenant}&style=link", resttarget.Paging{Type: "link", Size: 40, SizeParam: "size"}),
+		"link in body":          with("?tenant={tenant}&style=link", resttarget.Paging{Type: "link", Next: "nextUrl", SizeParam: "size"}),
+		"cursor":                with("?tenant={tenant}&style=cursor", resttarget.Paging{Type: "cursor", Param: "at", Next: "next", Size: 40, SizeParam: "size"}),
+		"last id":               with("?tenant={tenant}&style=cursor", resttarget.Paging{Type: "cursor", Param: "at", Next: "data.@reverse.0.n", More: "more"}),
+		"offset":                with("?tenant={tenant}&style=offset", resttarget.Paging{Type: "offset", Param: "at", Size: 40, SizeParam: "size"}),
+		"offset capped":         with("?tenant={tenant}&style=offset", resttarget.Paging{Type: "offset", Param: "at", Size: 1000, SizeParam: "size"}),
+		"offset total":          with("?tenant={tenant}&style=offset&size={limit}&at={offset}", resttarget.Paging{Type: "offset", Size: 40, Total: "total"}),
+		"page":                  with("?tenant={tenant}&style=page", resttarget.Paging{Type: "page", Param: "at", First: 1, Size: 40, SizeParam: "size"}),
+		"page more":             with("?tenant={tenant}&style=page", resttarget.Paging{Type: "page", Param: "at", First: 1, Size: 40, SizeParam: "size", More: "more"}),
+		"search":                search,
+		"everybody's":           with("?style=cursor", resttarget.Paging{Type: "cursor", Param: "at", Next: "next"}),
+		"everybody's by offset": with("?style=offset", resttarget.Paging{Type: "offset", Param: "at", Size: 40, SizeParam: "size"}),
 	}
 }
 

@@ -136,7 +136,11 @@ func (p part) value(v vars) (string, error) {
 	case p.reference != "":
 		return p.escapeSecret()
 	case p.name != "":
-		return p.escape(v[p.name])
+		s, err := p.escape(v[p.name])
+		if err != nil { // without the value, which may be an e-mail address
+			return "", store.Errorf(store.Invalid, "{%s}: %w", p.name, err)
+		}
+		return s, nil
 	}
 	return "", nil
 }
@@ -171,7 +175,7 @@ func (p part) escape(s string) (string, error) {
 		// A server may trim, fold or split what is not plain.
 		for i := range len(s) {
 			if s[i] <= ' ' || s[i] > '~' || s[i] == ',' {
-				return "", store.Errorf(store.Invalid, "%q cannot be put into a header", s)
+				return "", store.Errorf(store.Invalid, "it has a character that cannot be put into a header")
 			}
 		}
 		return s, nil

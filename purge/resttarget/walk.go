@@ -24,6 +24,7 @@ type walk struct {
 	cursor   string
 	received int64 // items, of every owner
 	page     int64
+	asked    int // pages
 	pages    int // that had items
 	done     bool
 	cut      bool  // done, and there may be more
@@ -31,6 +32,12 @@ type walk struct {
 
 	seed maphash.Seed
 	last uint64 // the ids of the page before
+	sum  uint64 // of all ids, in any order
+	// total is what each page said that it was; moved that they did not agree.
+	total int64
+	moved bool
+	// unowned is an item of the last page that had any.
+	unowned gjson.Result
 	// Brent's cycle detection: the position that is compared with, and the steps
 	// until another one is.
 	tortoise    string
@@ -38,7 +45,7 @@ type walk struct {
 }
 
 func (t *Target) walk(l *list, tenantID string) *walk {
-	return &walk{t: t, l: l, tenant: tenantID, page: int64(l.Paging.First), seed: maphash.MakeSeed(), turn: 1}
+	return &walk{t: t, l: l, tenant: tenantID, page: int64(l.Paging.First), seed: t.seed, turn: 1, total: -1}
 }
 
 // step returns the ids of the tenant's resources on the next page; none when
@@ -51,6 +58,7 @@ func (w *walk) step(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	w.asked++
 	a, err := w.t.client.Do(ctx, r)
 	if err != nil {
 		return nil, err
@@ -76,13 +84,16 @@ func (w *walk) step(ctx context.Context) ([]string, error) {
 	}
 	if len(items) > 0 {
 		w.pages++
+		w.unowned = items[len(items)-1]
 	}
 	w.received += int64(len(items))
-	err = w.advance(r, a, body, len(items))
+	if err = w.advance(r, a, body, len(items)); err != nil {
+		return ids, err
+	}
 	if limit := int64(w.l.Paging.Max); !w.done && limit > 0 && w.received+int64(w.l.Paging.Size) > limit {
 		w.done, w.cut = true, true
 	}
-	return ids, err
+	return ids, w.ownerless(r, a)
 }
 
 // request returns the one for the page that comes now.
@@ -157,11 +168,13 @@ func (w *walk) advance(r httpcall.Request, a *httpcall.Response, body []byte, it
 		if err != nil || n < 0 {
 			return httpcall.Unusable(r, a, "no number at total %q", p.Total)
 		}
+		w.moved = w.moved || w.total >= 0 && w.total != n
+		w.total = n
 		w.done = w.done || w.received >= n
 		return nil
 	}
 	w.done = true
-	return nil
+	return w.whole(r, a, body)
 }
 
 // follow takes the URL of the next page from an answer. It is relative to the
