@@ -42,19 +42,16 @@ func (r result) status() int {
 // removeBulk removes in requests of as many operations as the server takes. It
 // halves them when one is too large all the same (413), and does without Bulk
 // when the server has none after all.
-func (t *Target) removeBulk(ctx context.Context, p *capabilities, e *endpoint, tenantID string, items []item, settled map[string]bool) (int64, error) {
-	var n int64
+func (t *Target) removeBulk(ctx context.Context, p *capabilities, e *endpoint, tenantID string, items []item, s *step) error {
 	operations := p.operations
 	for len(items) > 0 {
 		body, took, err := pack(e, items, min(operations, len(items)), p.payload)
 		if err != nil {
-			return n, err
+			return err
 		}
 		if took < 2 {
-			did, err := t.removeEach(ctx, e, tenantID, items[:1], settled)
-			n += did
-			if err != nil {
-				return n, err
+			if err := t.removeEach(ctx, e, tenantID, items[:1], s); err != nil {
+				return err
 			}
 			items = items[1:]
 			continue
@@ -63,7 +60,7 @@ func (t *Target) removeBulk(ctx context.Context, p *capabilities, e *endpoint, t
 		r.Header.Set("Content-Type", "application/scim+json")
 		a, err := t.http.Do(ctx, r)
 		if err != nil {
-			return n, err
+			return err
 		}
 		switch a.Status {
 		case http.StatusOK:
@@ -71,19 +68,16 @@ func (t *Target) removeBulk(ctx context.Context, p *capabilities, e *endpoint, t
 			operations = took / 2
 			continue
 		case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
-			did, err := t.removeEach(ctx, e, tenantID, items, settled)
-			return n + did, err
+			return t.removeEach(ctx, e, tenantID, items, s)
 		default:
-			return n, httpcall.StatusError(r, a)
+			return httpcall.StatusError(r, a)
 		}
-		did, err := t.settle(ctx, e, tenantID, items[:took], r, a, settled)
-		n += did
-		if err != nil {
-			return n, err
+		if err := t.settle(ctx, e, tenantID, items[:took], r, a, s); err != nil {
+			return err
 		}
 		items = items[took:]
 	}
-	return n, nil
+	return nil
 }
 
 // pack makes a request of up to most operations and payload bytes, and says how
@@ -119,23 +113,22 @@ func pack(e *endpoint, items []item, most, payload int) ([]byte, int, error) {
 
 // settle reads what became of the operations of one request. What the server did
 // not get to is not settled, and is listed again.
-func (t *Target) settle(ctx context.Context, e *endpoint, tenantID string, items []item, r httpcall.Request, a *httpcall.Response, settled map[string]bool) (int64, error) {
+func (t *Target) settle(ctx context.Context, e *endpoint, tenantID string, items []item, r httpcall.Request, a *httpcall.Response, s *step) error {
 	body, err := httpcall.JSON(r, a)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	var answer struct {
 		Schemas    []string
 		Operations []result
 	}
 	if err := json.Unmarshal(body, &answer); err != nil || !slices.Contains(answer.Schemas, bulkResponse) || len(answer.Operations) > len(items) {
-		return 0, httpcall.Unusable(r, a, "the answer is not a BulkResponse to %d operations", len(items))
+		return httpcall.Unusable(r, a, "the answer is not a BulkResponse to %d operations", len(items))
 	}
 	if len(answer.Operations) == 0 {
-		return 0, httpcall.Unusable(r, a, "the answer to %d operations has no result", len(items))
+		return httpcall.Unusable(r, a, "the answer to %d operations has no result", len(items))
 	}
 	var (
-		n        int64
 		fail     error
 		insisted []item
 	)
@@ -143,24 +136,19 @@ func (t *Target) settle(ctx context.Context, e *endpoint, tenantID string, items
 		it, known := resultOf(items, len(answer.Operations), i, result)
 		switch status := result.status(); {
 		case status >= 200 && status < 300:
-			n++
+			s.settle(it.id, deleted)
 		case status == http.StatusNotFound || status == http.StatusGone:
+			s.settle(it.id, gone)
 		case known && (status == http.StatusPreconditionFailed || status == http.StatusPreconditionRequired):
 			insisted = append(insisted, it)
-			continue
 		default:
-			fail = graver(fail, failed(r, status))
-			continue
-		}
-		if known {
-			settled[it.id] = true
+			fail = graver(fail, failed(r, it, status))
 		}
 	}
-	if fail != nil || len(insisted) == 0 {
-		return n, fail
+	if fail != nil {
+		return fail
 	}
-	did, err := t.removeEach(ctx, e, tenantID, insisted, settled)
-	return n + did, err
+	return t.removeEach(ctx, e, tenantID, insisted, s)
 }
 
 // resultOf returns the item that a result is about: by its location, or by its
@@ -183,9 +171,13 @@ func resultOf(items []item, results, i int, r result) (item, bool) {
 
 // failed returns the error of one operation that failed. A status that is none
 // leaves open what happened.
-func failed(r httpcall.Request, status int) error {
-	if status < 400 || status > 599 {
-		return store.Errorf(store.Internal, "/Bulk: an operation with status %d, which is none", status)
+func failed(r httpcall.Request, it item, status int) error {
+	if it.id != "" {
+		r.Of = it.id
 	}
-	return store.Errorf(httpcall.StatusError(r, &httpcall.Response{Status: status}).Code(), "/Bulk: an operation with status %d", status)
+	r.Shown = "/Bulk"
+	if status < 400 || status > 599 {
+		return httpcall.Unusable(r, &httpcall.Response{Status: status}, "an operation with status %d, which is none", status)
+	}
+	return httpcall.StatusError(r, &httpcall.Response{Status: status})
 }

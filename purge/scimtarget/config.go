@@ -68,6 +68,10 @@ type Resource struct {
 	// "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:organization".
 	// The server must return it.
 	Attribute string `yaml:"attribute"`
+	// AttributeConfirmed says that somebody has made sure that the resources have
+	// Attribute. Without it, one that neither the server's schema nor any resource
+	// shows is an error: a filter on it would find nothing, whoever is asked for.
+	AttributeConfirmed bool `yaml:"attributeConfirmed"`
 }
 
 // withDefaults returns c with its zero fields filled in.

@@ -11,7 +11,11 @@
 // moves up. Resources are removed by Bulk requests where ServiceProviderConfig
 // offers them, within its limits, else one by one. One that is gone already (404)
 // is a success that is not counted. One that is still listed after the server said
-// that it was removed is an error that is worth another attempt.
+// that it was removed is waited for, counted once (G5), and an error when it stays.
+//
+// That a filter finds nothing means something only if the resources have the
+// attribute (G6): the server's schema or a resource has to show it, or the
+// configuration to confirm it, unless the endpoint has no resource at all.
 //
 // In the configuration:
 //

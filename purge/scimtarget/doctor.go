@@ -14,14 +14,18 @@ var (
 )
 
 // Check implements [purge.Checker]: every endpoint answers a filter on its
-// attribute.
+// attribute, which something shows to be one.
 func (t *Target) Check(ctx context.Context) error {
 	p, err := t.discover(ctx)
 	if err != nil {
 		return err
 	}
 	for i := range t.endpoints {
-		if _, err := t.list(ctx, p, &t.endpoints[i], "purger.check", 1); err != nil {
+		e := &t.endpoints[i]
+		if _, err := t.list(ctx, p, e, "purger.check", 1); err != nil {
+			return err
+		}
+		if err := t.prove(ctx, p, e); err != nil {
 			return err
 		}
 	}
@@ -47,7 +51,7 @@ func (t *Target) Diagnose(ctx context.Context) ([]purge.Finding, error) {
 		case !p.known[e.path]:
 			found = append(found, purge.Finding{
 				Severity: purge.SeverityWarning, Subject: e.path,
-				Text: fmt.Sprintf("the server does not describe %s: if it has no such attribute, every tenant will look empty", e.attr),
+				Text: fmt.Sprintf("the server does not describe %s: %s", e.attr, e.evidence()),
 				Fix:  "compare a count with what the directory shows",
 			})
 		case !p.exact[e.path]:

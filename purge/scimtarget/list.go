@@ -54,14 +54,9 @@ func (t *Target) list(ctx context.Context, p *capabilities, e *endpoint, tenantI
 	if err != nil {
 		return nil, err
 	}
-	var list struct {
-		Schemas      []string                     `json:"schemas"`
-		TotalResults *int                         `json:"totalResults"`
-		StartIndex   *int                         `json:"startIndex"`
-		Resources    []map[string]json.RawMessage `json:"Resources"`
-	}
-	if err := json.Unmarshal(body, &list); err != nil || !slices.Contains(list.Schemas, listSchema) || list.TotalResults == nil {
-		return nil, httpcall.Unusable(r, a, "the answer is not a ListResponse")
+	list, err := listOf(r, a, body)
+	if err != nil {
+		return nil, err
 	}
 	got := &page{total: *list.TotalResults, size: len(list.Resources)}
 	switch {
@@ -84,6 +79,23 @@ func (t *Target) list(ctx context.Context, p *capabilities, e *endpoint, tenantI
 	return got, nil
 }
 
+// listResponse is the answer to a query.
+type listResponse struct {
+	Schemas      []string                     `json:"schemas"`
+	TotalResults *int                         `json:"totalResults"`
+	StartIndex   *int                         `json:"startIndex"`
+	Resources    []map[string]json.RawMessage `json:"Resources"`
+}
+
+// listOf reads the answer to a query, which says how many resources there are.
+func listOf(r httpcall.Request, a *httpcall.Response, body []byte) (*listResponse, error) {
+	var list listResponse
+	if err := json.Unmarshal(body, &list); err != nil || !slices.Contains(list.Schemas, listSchema) || list.TotalResults == nil {
+		return nil, httpcall.Unusable(r, a, "the answer is not a ListResponse")
+	}
+	return &list, nil
+}
+
 // owned returns the id of a listed resource, and whether it is the tenant's.
 func (e *endpoint) owned(resource map[string]json.RawMessage, tenantID string) (string, bool, error) {
 	var id string
@@ -95,9 +107,11 @@ func (e *endpoint) owned(resource map[string]json.RawMessage, tenantID string) (
 		return "", false, store.Errorf(store.Unavailable, "%s: %w", e.attr, err)
 	}
 	values = slices.Compact(slices.Sorted(slices.Values(values)))
-	switch {
-	case len(values) == 0:
+	if len(values) == 0 {
 		return "", false, store.Errorf(store.Unavailable, "a resource is listed without %s: the filter was not applied, or the attribute is not returned", e.attr)
+	}
+	e.shown.Store(true)
+	switch {
 	case len(values) == 1 && values[0] == tenantID:
 		return id, true, nil
 	case slices.Contains(values, tenantID):

@@ -19,22 +19,43 @@ const (
 	gone                   // before it
 )
 
-// remove removes resources, and marks as settled what the server said to be gone.
-// It returns how many it removed, with an error too.
-func (t *Target) remove(ctx context.Context, p *capabilities, e *endpoint, tenantID string, items []item, settled map[string]bool) (int64, error) {
-	if p.bulk && len(items) > 1 {
-		return t.removeBulk(ctx, p, e, tenantID, items, settled)
+// step is what one step did at an endpoint.
+type step struct {
+	*httpcall.Step
+
+	mu            sync.Mutex
+	deleted, gone int64
+	answers       int // that said that something is not there any more
+}
+
+// settle takes note of what became of a resource. id is "" when the server did not
+// say which one it was.
+func (s *step) settle(id string, did outcome) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answers++
+	switch {
+	case did == deleted && (id == "" || s.Removed(id)):
+		s.deleted++
+	case did == gone && (id == "" || s.Gone(id)):
+		s.gone++
 	}
-	return t.removeEach(ctx, e, tenantID, items, settled)
+}
+
+// remove removes resources, and takes note of it in s.
+func (t *Target) remove(ctx context.Context, p *capabilities, e *endpoint, tenantID string, items []item, s *step) error {
+	if p.bulk && len(items) > 1 {
+		return t.removeBulk(ctx, p, e, tenantID, items, s)
+	}
+	return t.removeEach(ctx, e, tenantID, items, s)
 }
 
 // removeEach removes one by one, several at a time. After an error it begins
 // nothing more, and waits for what is under way.
-func (t *Target) removeEach(ctx context.Context, e *endpoint, tenantID string, items []item, settled map[string]bool) (int64, error) {
+func (t *Target) removeEach(ctx context.Context, e *endpoint, tenantID string, items []item, s *step) error {
 	var (
 		wg   sync.WaitGroup
 		mu   sync.Mutex
-		n    int64
 		fail error
 		next int
 	)
@@ -55,22 +76,18 @@ func (t *Target) removeEach(ctx context.Context, e *endpoint, tenantID string, i
 					return
 				}
 				did, err := t.removeOne(ctx, e, tenantID, it.id)
-				mu.Lock()
-				switch {
-				case err != nil:
-					fail = graver(fail, err)
-				case did == deleted:
-					n++
-				}
 				if err == nil {
-					settled[it.id] = true
+					s.settle(it.id, did)
+					continue
 				}
+				mu.Lock()
+				fail = graver(fail, err)
 				mu.Unlock()
 			}
 		})
 	}
 	wg.Wait()
-	return n, fail
+	return fail
 }
 
 // graver returns the error to report of two: one that lost an answer, since the
@@ -90,11 +107,11 @@ func (t *Target) removeOne(ctx context.Context, e *endpoint, tenantID, id string
 		return remains, store.Errorf(store.Unavailable, "%s: the id of a resource: %w", e.path, err)
 	}
 	path := e.path + "/" + segment
-	did, status, err := t.delete(ctx, path, "")
+	did, status, err := t.delete(ctx, e, id, path, "")
 	if status != http.StatusPreconditionFailed && status != http.StatusPreconditionRequired {
 		return did, err
 	}
-	r, a, getErr := t.get(ctx, path+"?attributes="+httpcall.Escape("schemas,id,meta,"+e.attr.String()))
+	r, a, getErr := t.getOf(ctx, e, id, path+"?attributes="+httpcall.Escape("schemas,id,meta,"+e.attr.String()))
 	switch {
 	case getErr != nil:
 		return remains, getErr
@@ -122,13 +139,13 @@ func (t *Target) removeOne(ctx context.Context, e *endpoint, tenantID, id string
 	case meta.Meta.Version == "":
 		return remains, err
 	}
-	did, _, err = t.delete(ctx, path, meta.Meta.Version)
+	did, _, err = t.delete(ctx, e, id, path, meta.Meta.Version)
 	return did, err
 }
 
 // delete sends one DELETE; version "" sends no condition.
-func (t *Target) delete(ctx context.Context, path, version string) (outcome, int, error) {
-	r := httpcall.Request{Method: http.MethodDelete, URL: path, Header: accept()}
+func (t *Target) delete(ctx context.Context, e *endpoint, id, path, version string) (outcome, int, error) {
+	r := httpcall.Request{Method: http.MethodDelete, URL: path, Shown: e.path + "/{id}", Of: id, Header: accept()}
 	if version != "" {
 		r.Header.Set("If-Match", version)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -29,6 +30,7 @@ type Target struct {
 	log       *zap.Logger
 	endpoints []endpoint
 	provider  provider
+	removals  *httpcall.Removals
 }
 
 // endpoint is a [Resource], read.
@@ -36,6 +38,10 @@ type endpoint struct {
 	kind store.Kind
 	path string
 	attr attribute
+	// confirmed says that the attribute is the right one; shown is set once a
+	// resource has shown it.
+	confirmed bool
+	shown     *atomic.Bool
 }
 
 // New returns a target, or a [store.Invalid] error that names the field. It calls
@@ -52,7 +58,7 @@ func New(cfg Config, opt Options) (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Target{cfg: cfg, http: client, log: opt.Logger, provider: newProvider()}
+	t := &Target{cfg: cfg, http: client, log: opt.Logger, provider: newProvider(), removals: httpcall.NewRemovals()}
 	if t.log == nil {
 		t.log = zap.NewNop()
 	}
@@ -61,7 +67,7 @@ func New(cfg Config, opt Options) (*Target, error) {
 		if err != nil {
 			return nil, err
 		}
-		t.endpoints = append(t.endpoints, endpoint{r.Kind, r.Endpoint, attr})
+		t.endpoints = append(t.endpoints, endpoint{r.Kind, r.Endpoint, attr, r.AttributeConfirmed, &atomic.Bool{}})
 	}
 	return t, nil
 }
@@ -93,6 +99,9 @@ func (t *Target) Count(ctx context.Context, tenantID string, kind store.Kind) (i
 	for i := range t.endpoints {
 		if e := &t.endpoints[i]; e.kind == kind {
 			n, err := t.count(ctx, p, e, tenantID)
+			if err == nil && n == 0 {
+				err = t.prove(ctx, p, e)
+			}
 			if err != nil {
 				return 0, err
 			}
@@ -114,8 +123,7 @@ func (t *Target) Purge(ctx context.Context, r purge.Request) (purge.Removed, err
 		if e.kind != r.Kind {
 			continue
 		}
-		n, more, err := t.drain(ctx, p, e, r.TenantID, int64(r.Limit)-did.Deleted)
-		did.Deleted += n
+		more, err := t.drain(ctx, p, e, r.TenantID, int64(r.Limit)-did.Deleted, &did)
 		if did.More = more; more || err != nil {
 			return did, err
 		}
@@ -123,55 +131,66 @@ func (t *Target) Purge(ctx context.Context, r purge.Request) (purge.Removed, err
 	return did, nil
 }
 
-// drain removes up to limit resources of a tenant from one endpoint, and reports
-// whether there may be more: always, when it removed as many as that.
-func (t *Target) drain(ctx context.Context, p *capabilities, e *endpoint, tenantID string, limit int64) (int64, bool, error) {
-	var deleted int64
+// drain removes up to limit resources of a tenant from one endpoint, adds them to
+// did, and reports whether there may be more: always, when it removed as many as
+// that.
+func (t *Target) drain(ctx context.Context, p *capabilities, e *endpoint, tenantID string, limit int64, did *purge.Removed) (more bool, err error) {
 	enough := purge.Enough(ctx, time.Now())
-	settled := map[string]bool{} // what the server said to be gone
-	stale := 0
+	s := &step{Step: t.removals.Begin(tenantID, e.path)}
+	defer func() {
+		s.End(err == nil && !more)
+		did.Deleted, did.Gone, did.Inexact = did.Deleted+s.deleted, did.Gone+s.gone, did.Inexact || s.Again()
+	}()
+	limit = min(limit, httpcall.MaxStep)
 	for start := 1; ; {
 		page, err := t.list(ctx, p, e, tenantID, start)
 		if err != nil {
-			return deleted, true, err
+			return true, err
 		}
 		var items []item
 		for _, it := range page.ours {
-			if settled[it.id] {
-				stale++
-			} else if int64(len(items)) < limit-deleted {
+			if int64(len(items)) < limit-s.deleted && !s.Settled(it.id) {
 				items = append(items, it)
 			}
 		}
 		if len(items) == 0 {
 			// Nothing was removed since the page before this one, if any: what
 			// comes next is still there.
-			if start += page.size; start <= page.total {
+			if start += page.size; start <= page.total && !s.Full() {
 				continue
 			}
-			if stale > 0 {
-				return deleted, true, store.Errorf(store.Unavailable,
-					"%s still lists %d resources that it said to be removed", e.path, stale)
+			if s.Listed() == 0 {
+				return false, t.prove(ctx, p, e)
 			}
-			return deleted, false, nil
+			if err := s.Wait(ctx); err != nil {
+				return true, store.Errorf(store.CodeOf(err), "%s: %w", e.path, err)
+			}
+			start = 1
+			continue
 		}
-		before := len(settled)
-		n, err := t.remove(ctx, p, e, tenantID, items, settled)
-		deleted += n
-		if err != nil || deleted >= limit || deleted > 0 && enough(deleted) {
-			return deleted, true, err
+		before := s.answers
+		err = t.remove(ctx, p, e, tenantID, items, s)
+		if err != nil || s.deleted >= limit || s.deleted > 0 && enough(s.deleted) {
+			return true, err
 		}
-		if n == 0 && len(settled) == before {
-			return deleted, true, store.Errorf(store.Unavailable, "%s: the server answers and does not say what it removed", e.path)
+		if s.answers == before {
+			return true, store.Errorf(store.Unavailable, "%s: the server answers and does not say what it removed", e.path)
 		}
 		// What followed the removed has moved up.
-		start, stale = 1, 0
+		start = 1
 	}
 }
 
 // get makes a call that reads.
 func (t *Target) get(ctx context.Context, path string) (httpcall.Request, *httpcall.Response, error) {
 	r := httpcall.Request{Method: http.MethodGet, URL: path, Header: accept()}
+	a, err := t.http.Do(ctx, r)
+	return r, a, err
+}
+
+// getOf reads one resource.
+func (t *Target) getOf(ctx context.Context, e *endpoint, id, path string) (httpcall.Request, *httpcall.Response, error) {
+	r := httpcall.Request{Method: http.MethodGet, URL: path, Shown: e.path + "/{id}", Of: id, Header: accept()}
 	a, err := t.http.Do(ctx, r)
 	return r, a, err
 }
