@@ -26,9 +26,9 @@ func (s *Source) Check(ctx context.Context) error {
 	if req.URL, err = p.first(req.URL); err != nil {
 		return err
 	}
-	a, err := s.call.Do(ctx, req)
+	a, err := s.do(ctx, req)
 	if err != nil {
-		return unavailable(err)
+		return err
 	}
 	body, err := success(req, a)
 	if err != nil {

@@ -182,7 +182,6 @@ func TestChildren_NoAnswerIsNeverNobody(t *testing.T) {
 		"not JSON":             at(200, json, "{"),
 		"no array":             at(200, json, `{"data":null,"meta":{"total":0}}`),
 		"401":                  at(401, json, `{}`),
-		"429":                  at(429, json, `{}`),
 		"500":                  at(500, json, `{}`),
 		"202":                  at(202, json, `{"data":[],"meta":{"total":0}}`),
 		"no total":             at(200, json, `{"data":[]}`),

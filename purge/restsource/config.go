@@ -33,6 +33,10 @@ type Config struct {
 	Headers  map[string]string `config:"secret"`
 	Timeout  time.Duration
 	MaxBody  int64
+	// Rate is how many requests a second are made, up to 1,000, look-ups and pages
+	// together; 0 is no limit. Whatever it is, an API that answers 429, or 503 with
+	// Retry-After, is left alone for as long as it says.
+	Rate float64
 
 	List List
 	Get  Get
@@ -149,6 +153,8 @@ func (c *Config) validate() error {
 		return bad("fields.status", "missing; want the gjson path of the status within a tenant")
 	case !slices.Contains([]string{"rfc3339", "unix", "unixMilli"}, c.Times):
 		return bad("times", "%q: want rfc3339, unix or unixMilli", c.Times)
+	case !(c.Rate >= 0 && c.Rate <= 1000): // nor what is no number
+		return bad("rate", "%v: want 0 to 1000 requests a second", c.Rate)
 	case c.Children.URL != "" && strings.Count(c.Children.URL, idPlace) != 1:
 		return bad("children.url", "%q: want a path with {id} in it, once", c.Children.URL)
 	case c.Children.URL == "" && (c.Children.Items != "" || c.Children.Total != "" || c.Children.Paging.Type != PagingNone):

@@ -6,6 +6,9 @@
 // row that is not understood: a page without its array, an HTML page with status
 // 200, a page that comes twice, a list that is shorter than its total.
 //
+// An API that answers 429, or 503 with Retry-After, is asked again after that time, if
+// there is so much; nobody else asks it meanwhile.
+//
 // A list that is read page by page while tenants come and go may lack one. That
 // one is then marked as vanished until the next sync, and not purged for it.
 //

@@ -14,13 +14,13 @@ import (
 // each yields the tenants of a list, whose first page, without what pages need, is
 // asked for by req. The answer is the one that ended it, nil for none.
 func (s *Source) each(ctx context.Context, l *List, req httpcall.Request, yield func(purge.SourceRow) error) (*httpcall.Response, error) {
-	p := pages{paging: l.Paging}
+	p := pages{paging: l.Paging, turn: 1}
 	next, err := p.first(req.URL)
 	for next != "" && err == nil {
 		req.URL = next
 		var a *httpcall.Response
-		if a, err = s.call.Do(ctx, req); err != nil {
-			return nil, unavailable(err)
+		if a, err = s.do(ctx, req); err != nil {
+			return nil, err
 		}
 		var body gjson.Result
 		if body, err = success(req, a); err != nil {

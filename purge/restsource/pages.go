@@ -18,11 +18,19 @@ type pages struct {
 	n      int    // pages so far
 	rows   int
 	total  int
-	// been holds what led to each page, and last the tenants of the last one: when
-	// one comes again, the list goes round in a circle.
-	been map[string]struct{}
+	empty  int // pages without a tenant, up to the last one
+	// Brent's cycle detection: what led to a page, which is compared with, and the
+	// steps since and until it is replaced.
+	tortoise    string
+	steps, turn int
+	// last is the tenants of the last page: when they come again, the API does not
+	// know the parameter.
 	last string
 }
+
+// mostEmpty is how many pages in a row may have no tenant, as those of a list have
+// that is filtered page by page.
+const mostEmpty = 1000
 
 // first returns the URL of the first page.
 func (p *pages) first(raw string) (string, error) {
@@ -59,6 +67,12 @@ func (p *pages) with(value string) (string, error) {
 // last. A page that is shorter than asked for is no proof of the end.
 func (p *pages) next(a *httpcall.Response, body, items gjson.Result, n int) (string, error) {
 	p.n++
+	if p.empty++; n > 0 {
+		p.empty = 0
+	}
+	if p.empty > mostEmpty {
+		return "", store.Errorf(store.Unavailable, "list: %d pages in a row have no tenant", p.empty)
+	}
 	switch p.paging.Type {
 	case PagingLink:
 		to := link(a.Header)
@@ -99,13 +113,12 @@ func (p *pages) next(a *httpcall.Response, body, items gjson.Result, n int) (str
 
 // progress refuses to go where it has been.
 func (p *pages) progress(to string) error {
-	if _, again := p.been[to]; again {
+	if to == p.tortoise {
 		return store.Errorf(store.Unavailable, "list: page %d leads to one that was read before", p.n)
 	}
-	if p.been == nil {
-		p.been = map[string]struct{}{}
+	if p.steps++; p.steps == p.turn {
+		p.tortoise, p.steps, p.turn = to, 0, 2*p.turn
 	}
-	p.been[to] = struct{}{}
 	return nil
 }
 

@@ -19,8 +19,9 @@ const idPlace = "{id}"
 // Source reads tenants from a REST API. It implements [purge.ChildSource],
 // [purge.Checker] and [purge.Doctor]. It is safe for concurrent use.
 type Source struct {
-	cfg  Config
-	call *httpcall.Client
+	cfg   Config
+	call  *httpcall.Client
+	turns *turns
 	// list, get and children are requests without what is filled in for a page or a
 	// tenant.
 	list, get, children httpcall.Request
@@ -43,7 +44,7 @@ func New(cfg Config, opt Options) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{cfg: cfg, call: c}
+	s := &Source{cfg: cfg, call: c, turns: newTurns(cfg.Rate)}
 	for _, u := range []struct {
 		field, url string
 		to         *httpcall.Request
@@ -79,10 +80,10 @@ func (s *Source) Tenant(ctx context.Context, id string) (purge.SourceTenant, err
 		return purge.SourceTenant{}, err
 	}
 	req := of(s.get, id)
-	a, err := s.call.Do(ctx, req)
+	a, err := s.do(ctx, req)
 	switch {
 	case err != nil:
-		return purge.SourceTenant{}, unavailable(err)
+		return purge.SourceTenant{}, err
 	case absent(a):
 		return purge.SourceTenant{}, store.Errorf(store.NotFound, "the source does not know tenant %q", id)
 	}
