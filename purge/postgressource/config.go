@@ -38,7 +38,16 @@ type Config struct {
 	// Timeout bounds a look-up, and SnapshotTimeout each statement of a snapshot,
 	// of which the first has to find the rows; 0 is 10 s, and 10 min.
 	Timeout, SnapshotTimeout time.Duration
+	// Standby is [StandbyRefused], as "" is, or [StandbyAllowed].
+	Standby string
 }
+
+// What is done about a server that is a standby. It may lag behind its primary, and
+// not know yet of a reactivation that somebody was told of.
+const (
+	StandbyRefused = "refused"
+	StandbyAllowed = "allowed"
+)
 
 // withDefaults returns the configuration without zero fields.
 func (c Config) withDefaults() Config {
@@ -56,6 +65,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.SnapshotTimeout == 0 {
 		c.SnapshotTimeout = DefaultSnapshotTimeout
+	}
+	if c.Standby == "" {
+		c.Standby = StandbyRefused
 	}
 	return c
 }
@@ -84,6 +96,8 @@ func (c *Config) parse() (*pgx.ConnConfig, error) {
 		return nil, bad("timeout", "%s; want 100ms to 1h", c.Timeout)
 	case c.SnapshotTimeout < time.Second || c.SnapshotTimeout > 24*time.Hour:
 		return nil, bad("snapshotTimeout", "%s; want 1s to 24h", c.SnapshotTimeout)
+	case c.Standby != StandbyRefused && c.Standby != StandbyAllowed:
+		return nil, bad("standby", "%q; want refused or allowed", c.Standby)
 	}
 	cc, err := pgx.ParseConfig(c.DSN)
 	if err != nil { // what pgx says of it may show a part of the password
@@ -92,12 +106,11 @@ func (c *Config) parse() (*pgx.ConnConfig, error) {
 	if cc.ConnectTimeout == 0 {
 		cc.ConnectTimeout = DefaultConnectTimeout
 	}
+	if c.Standby == StandbyRefused && cc.ValidateConnect == nil { // among several hosts, and before anything is asked
+		cc.ValidateConnect = isPrimary
+	}
 	// A server-side name for each text would outlive a change of the tables.
 	cc.DefaultQueryExecMode = pgx.QueryExecModeDescribeExec
-	for name, value := range map[string]string{
-		"application_name": "purger", "TimeZone": "UTC", "DateStyle": "ISO, YMD", "default_transaction_read_only": "on",
-	} {
-		cc.RuntimeParams[name] = value
-	}
+	cc.RuntimeParams["application_name"] = "purger"
 	return cc, nil
 }

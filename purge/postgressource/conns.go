@@ -3,6 +3,7 @@ package postgressource
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -15,19 +16,32 @@ import (
 // conns keeps connections for look-ups.
 type conns struct {
 	dial func(context.Context) (*pgx.Conn, error)
-	free chan struct{} // a place for each connection that may be under way
+	bind string // settings of each transaction
+	// standby says that a standby may answer.
+	standby bool
+	free    chan struct{} // a place for each connection that may be under way
 
 	mu     sync.Mutex
 	idle   []*pgx.Conn
 	closed bool
 }
 
-func newConns(n int, dial func(context.Context) (*pgx.Conn, error)) *conns {
-	return &conns{dial: dial, free: make(chan struct{}, n)}
+// newConns returns room for n connections, whose statements may take a time each.
+func newConns(n int, dial func(context.Context) (*pgx.Conn, error), timeout time.Duration, standby bool) *conns {
+	return &conns{dial: dial, bind: settings(timeout), standby: standby, free: make(chan struct{}, n)}
 }
 
-// with lends a connection. One that was kept and is broken is replaced once,
-// since what is asked changes nothing.
+// settings returns the statement that sets, for the transaction, what the source
+// relies on. Nothing is set for the session: a pooler would refuse it, or give the
+// next transaction another session. It yields last whether the server is a standby,
+// for the same reason: a connection to a pooler outlives what is behind it.
+func settings(timeout time.Duration) string {
+	return fmt.Sprintf(`SELECT pg_catalog.set_config('TimeZone', 'UTC', true), pg_catalog.set_config('DateStyle', 'ISO, YMD', true),
+pg_catalog.set_config('statement_timeout', '%d', true), pg_catalog.pg_is_in_recovery()`, timeout.Milliseconds())
+}
+
+// with lends a connection, in a transaction that reads. A connection that was kept
+// and is broken is replaced once, since what is asked changes nothing.
 func (c *conns) with(ctx context.Context, fn func(*pgx.Conn) error) error {
 	select {
 	case c.free <- struct{}{}:
@@ -40,13 +54,30 @@ func (c *conns) with(ctx context.Context, fn func(*pgx.Conn) error) error {
 		if err != nil {
 			return err
 		}
-		err = fn(conn)
-		broken := conn.IsClosed() || err != nil && !isAnswer(err)
+		err = c.reading(ctx, conn, fn)
+		broken := conn.IsClosed() || conn.PgConn().TxStatus() != 'I' || err != nil && !isAnswer(err)
 		c.put(conn, broken)
 		if err == nil || !kept || !broken || ctx.Err() != nil {
 			return err
 		}
 	}
+}
+
+// reading calls fn in a transaction. Behind a pooler it is that, too, what keeps the
+// server from changing between what describes a statement and what runs it.
+func (c *conns) reading(ctx context.Context, conn *pgx.Conn, fn func(*pgx.Conn) error) error {
+	const begin, end = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; ", "COMMIT"
+	err := answersAsPrimary(conn.PgConn().Exec(ctx, begin+c.bind))
+	switch {
+	case err == nil || c.standby && errors.Is(err, errStandby):
+		err = fn(conn)
+	case !errors.Is(err, errStandby):
+		return err
+	}
+	if _, ended := conn.PgConn().Exec(ctx, end).ReadAll(); err == nil { // or else it rolls back
+		err = ended
+	}
+	return err
 }
 
 // take returns a connection, and whether it was kept from an earlier use.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -23,14 +24,16 @@ type Options struct {
 }
 
 // Source reads tenants from PostgreSQL. It implements [purge.BatchSource],
-// [purge.Checker] and [purge.Doctor], and, with a channel, is watched with [Source.Watch]. It is
-// safe for concurrent use.
+// [purge.ChildSource], [purge.Checker] and [purge.Doctor], and, with a channel, is
+// watched with [Source.Watch]. It is safe for concurrent use.
 type Source struct {
 	cfg     Config
 	conn    *pgx.ConnConfig
 	connect func(ctx context.Context, cfg *pgx.ConnConfig) (*pgx.Conn, error)
 	conns   *conns
 	log     *zap.Logger
+	// parent is what the last look-up told of the column parent.
+	parent atomic.Int32
 }
 
 // New returns a source. It connects to nothing. Errors: Invalid, which names the
@@ -48,7 +51,7 @@ func New(cfg Config, opt Options) (*Source, error) {
 	if s.log == nil {
 		s.log = zap.NewNop()
 	}
-	s.conns = newConns(cfg.Conns, s.dial)
+	s.conns = newConns(cfg.Conns, s.dial, cfg.Timeout, cfg.Standby == StandbyAllowed)
 	return s, nil
 }
 
@@ -67,6 +70,12 @@ func (s *Source) dial(ctx context.Context) (*pgx.Conn, error) {
 	if err != nil {
 		return nil, failed("connect to PostgreSQL", err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+	defer cancel()
+	if err := inPath(ctx, conn, searchPath(s.conn.RuntimeParams)); err != nil {
+		hangUp(conn)
+		return nil, err
+	}
 	return conn, nil
 }
 
@@ -84,18 +93,11 @@ func (s *Source) Tenants(ctx context.Context, yield func(purge.SourceRow) error)
 		return err
 	}
 	defer hangUp(conn)
-	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
-	if err != nil {
-		return failed("begin a snapshot", err)
-	}
-	if _, err := tx.Exec(ctx, fmt.Sprintf("SET LOCAL statement_timeout = %d", s.cfg.SnapshotTimeout.Milliseconds())); err != nil {
-		return failed("begin a snapshot", err)
-	}
-	if _, err := tx.Exec(ctx, "DECLARE purger_tenants NO SCROLL CURSOR FOR SELECT * FROM "+s.subquery()); err != nil {
-		return failed("query", err)
+	if err := s.begin(ctx, conn); err != nil {
+		return err
 	}
 	for {
-		n, err := s.fetch(ctx, tx, yield)
+		n, err := s.fetch(ctx, conn, yield)
 		if err != nil {
 			return err
 		}
@@ -104,16 +106,60 @@ func (s *Source) Tenants(ctx context.Context, yield func(purge.SourceRow) error)
 		}
 	}
 	// What was read counts only when the server says that the snapshot held.
-	return failed("end a snapshot", tx.Commit(ctx))
+	return s.statement(ctx, "end a snapshot", func(ctx context.Context) error {
+		tag, err := conn.Exec(ctx, "COMMIT")
+		if err == nil && tag.String() != "COMMIT" {
+			err = store.Errorf(store.Unavailable, "the server answered %s", tag)
+		}
+		return err
+	})
+}
+
+// begin begins a snapshot and declares its cursor.
+func (s *Source) begin(ctx context.Context, conn *pgx.Conn) error {
+	err := s.statement(ctx, "begin a snapshot", func(ctx context.Context) error {
+		const begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
+		err := answersAsPrimary(conn.PgConn().Exec(ctx, begin+settings(s.cfg.SnapshotTimeout)))
+		if s.conns.standby && errors.Is(err, errStandby) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.statement(ctx, "query", func(ctx context.Context) error {
+		_, err := conn.Exec(ctx, "DECLARE purger_tenants NO SCROLL CURSOR FOR SELECT * FROM "+s.subquery())
+		return err
+	})
+}
+
+// statement runs a statement of a snapshot. Its time-out is the server's business,
+// and ours where the server says nothing at all.
+func (s *Source) statement(ctx context.Context, what string, fn func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.SnapshotTimeout+s.cfg.Timeout)
+	defer cancel()
+	return failed(what, fn(ctx))
 }
 
 // fetch reads the next rows of a snapshot, and returns how many there were.
-func (s *Source) fetch(ctx context.Context, tx pgx.Tx, yield func(purge.SourceRow) error) (int, error) {
-	rows, err := tx.Query(ctx, fmt.Sprintf("FETCH FORWARD %d FROM purger_tenants", s.cfg.Fetch), textForm())
-	if err != nil {
-		return 0, failed("read a snapshot", err)
+func (s *Source) fetch(ctx context.Context, conn *pgx.Conn, yield func(purge.SourceRow) error) (n int, err error) {
+	var stopped error // by yield
+	err = s.statement(ctx, "read a snapshot", func(ctx context.Context) error {
+		rows, err := conn.Query(ctx, fmt.Sprintf("FETCH FORWARD %d FROM purger_tenants", s.cfg.Fetch), textForm())
+		if err != nil {
+			return err
+		}
+		n, err = each(rows, func(r purge.SourceRow) error {
+			stopped = yield(r)
+			return stopped
+		})
+		return err
+	})
+	if stopped != nil {
+		err = stopped
 	}
-	return each(rows, yield)
+	return n, err
 }
 
 // each yields the rows of an answer.
@@ -132,7 +178,7 @@ func each(rows pgx.Rows, yield func(purge.SourceRow) error) (int, error) {
 			return n, err
 		}
 	}
-	return n, failed("read tenants", rows.Err())
+	return n, rows.Err()
 }
 
 // Tenant implements [purge.Source].
@@ -151,10 +197,8 @@ func (s *Source) Tenant(ctx context.Context, id string) (purge.SourceTenant, err
 	return row.Tenant, nil
 }
 
-// TenantsByID implements [purge.BatchSource].
-func (s *Source) TenantsByID(ctx context.Context, ids []string) (map[string]purge.SourceRow, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
-	defer cancel()
+// lookUp asks about tenants in one query.
+func (s *Source) lookUp(ctx context.Context, ids []string) (map[string]purge.SourceRow, error) {
 	asked := make(map[string]bool, len(ids))
 	for _, id := range ids {
 		asked[id] = true
@@ -167,6 +211,7 @@ func (s *Source) TenantsByID(ctx context.Context, ids []string) (map[string]purg
 		if err != nil {
 			return err
 		}
+		s.noteParent(rows.FieldDescriptions())
 		_, err = each(rows, func(r purge.SourceRow) error {
 			id := r.Tenant.ID
 			if !asked[id] { // a collation takes it for the same; nobody else does
@@ -180,10 +225,7 @@ func (s *Source) TenantsByID(ctx context.Context, ids []string) (map[string]purg
 		})
 		return err
 	})
-	if err != nil {
-		return nil, failed("look up tenants", err)
-	}
-	return found, nil
+	return found, err
 }
 
 // Check reaches the server and looks at what the query yields, which it reads
@@ -193,8 +235,12 @@ func (s *Source) Check(ctx context.Context) error {
 	defer cancel()
 	return failed("check the query", s.conns.with(ctx, func(conn *pgx.Conn) error {
 		fields, err := s.ask(ctx, conn)
-		if err == nil {
-			_, err = columnsOf(fields)
+		if err != nil {
+			return err
+		}
+		at, err := columnsOf(fields)
+		if err == nil && at[colParent] >= 0 {
+			_, err = s.costOfBelow(ctx, conn)
 		}
 		return err
 	}))

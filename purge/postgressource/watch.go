@@ -16,6 +16,9 @@ import (
 const (
 	listenAgain    = time.Second
 	listenAgainMax = time.Minute
+	// deafAgain is the wait when notifications do not arrive: somebody has to
+	// change a setting first.
+	deafAgain = 15 * time.Minute
 	// quiet is how long nothing may be heard before the connection is tried.
 	quiet = time.Minute
 )
@@ -38,6 +41,9 @@ func (s *Source) Watch(ctx context.Context, changed func()) error {
 			return ctx.Err()
 		}
 		d := wait.NextBackOff()
+		if errors.Is(err, errDeaf) {
+			d = deafAgain
+		}
 		s.log.Warn("the source is not listened to", zap.String("source", s.cfg.Name), zap.String("channel", s.cfg.Channel),
 			zap.Duration("nextAttemptIn", d), zap.Error(err))
 		t := time.NewTimer(d)
@@ -58,6 +64,9 @@ func (s *Source) listen(ctx context.Context, changed func()) error {
 		return err
 	}
 	defer hangUp(conn)
+	if err := s.hears(ctx, conn); err != nil {
+		return err
+	}
 	asking, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
 	if _, err := conn.Exec(asking, "LISTEN "+pgx.Identifier{s.cfg.Channel}.Sanitize()); err != nil {
