@@ -88,7 +88,9 @@ func blockText(id string, b store.Block) string {
 	case store.BlockMoved:
 		why = "has another parent in the source"
 	case store.BlockSource:
-		why = "has no answer of the source that can be understood"
+		why = "has a row in the source, or below it, that is not understood or not taken over yet"
+	case store.BlockSourceDown:
+		why = "waits for the source, which does not answer or had no good sync for too long"
 	default:
 		why = "is blocked: " + string(b.Reason)
 	}

@@ -39,6 +39,7 @@ func (x *external) openSource(cfg config.Config, secrets config.Secrets, o exter
 // syncSettings returns what the configuration says about syncs.
 func syncSettings(cfg config.Config) purge.SyncSettings {
 	return purge.SyncSettings{
+		Timeout:   cfg.Source.SyncTimeout,
 		MaxChange: cfg.Source.MaxChange, Floor: cfg.Source.MaxChangeFloor,
 		Grace: cfg.Tenants.GracePeriod, Protected: cfg.Tenants.Protected,
 	}

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"io/fs"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -32,6 +34,7 @@ func runScripts(t *testing.T, dir string, daemon bool, env ...string) {
 	t.Helper()
 	testscript.Run(t, testscript.Params{
 		Dir:                 dir,
+		WorkdirRoot:         scriptsRoot(t),
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Condition: func(cond string) (bool, error) {
@@ -74,4 +77,27 @@ func runScripts(t *testing.T, dir string, daemon bool, env ...string) {
 			"mode":        cmdMode,
 		},
 	})
+}
+
+// scriptsRoot returns a directory for the scripts. That of testscript stays where
+// -run leaves scripts out, and that of [testing.T.TempDir] is too long for a socket.
+func scriptsRoot(t *testing.T) string {
+	t.Helper()
+	root, err := os.MkdirTemp("", "purger-scripts-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		// What is in a directory that a script made read-only can be removed, too.
+		_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			if err == nil && d.IsDir() {
+				err = os.Chmod(path, 0o700)
+			}
+			return err
+		})
+		if err := os.RemoveAll(root); err != nil {
+			t.Error(err)
+		}
+	})
+	return root
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/tenantpurge/purger/purge"
@@ -14,6 +16,9 @@ func passTable(t *table, r purge.Report) {
 		t.row(append(append([]string{"TENANT", "OUTCOME", "DATE"}, countHeads()...), "WHY")...)
 		for _, row := range r.Tenants {
 			t.row(append(append([]string{row.ID, outcomeText(r, row), timeText(row.EstimatedPurgeDate.Time)}, countCells(row.ResourcesDeleted)...), rowText(row))...)
+			for _, name := range slices.Sorted(maps.Keys(row.Targets)) {
+				t.row(append(append([]string{"  in " + name, "", ""}, countCells(row.Targets[name])...), "")...)
+			}
 		}
 		t.text("")
 	}

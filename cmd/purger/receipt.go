@@ -35,6 +35,34 @@ sub-tenant that went with its parent it is the receipt of the parent.`,
 	return cmd
 }
 
+// exactText says whether the counts of a receipt are exact, and if not, which: a
+// receipt of an earlier version does not tell.
+func exactText(r store.Receipt) string {
+	switch {
+	case r.CountsExact:
+		return "yes"
+	case len(r.LowerBounds) == 0 && len(r.Unaccounted) > 0:
+		return "no: something that was counted is unaccounted for"
+	}
+	text := "no: a lost answer or a crash made them a lower bound"
+	last := ""
+	for _, b := range r.LowerBounds {
+		switch {
+		case b.Target == last:
+			text += ", " + string(b.Kind)
+		case last == "":
+			text += ", in " + printable(b.Target)
+		default:
+			text += "; in " + printable(b.Target)
+		}
+		if b.Target != last && b.Kind != "" {
+			text += " of " + string(b.Kind)
+		}
+		last = b.Target
+	}
+	return text
+}
+
 // receiptTable renders a receipt. A long subtree is cut: the whole of it is in
 // the JSON.
 func receiptTable(t *table, r store.Receipt) {
@@ -54,11 +82,7 @@ func receiptTable(t *table, r store.Receipt) {
 	t.field("claimed by", r.ClaimedBy)
 	t.field("trigger", r.Trigger)
 	t.field("deleted", timeText(r.DeletedAt.Time))
-	exact := "yes"
-	if !r.CountsExact {
-		exact = "no: a crash made them a lower bound"
-	}
-	t.field("counts exact", exact)
+	t.field("counts exact", exactText(r))
 	t.field("audit entry", fmt.Sprintf("%d %s", r.Audit.Seq, r.Audit.Hash))
 	t.text("")
 	t.row(append([]string{"COUNTED"}, countHeads()...)...)
@@ -68,6 +92,9 @@ func receiptTable(t *table, r store.Receipt) {
 		t.row(append([]string{"  in " + name}, countCells(r.Targets[name])...)...)
 	}
 	t.row(append([]string{"left"}, countCells(r.Remaining)...)...)
+	for _, name := range slices.Sorted(maps.Keys(r.Unaccounted)) {
+		t.row(append([]string{"unaccounted for in " + name}, countCells(r.Unaccounted[name])...)...)
+	}
 	t.text("")
 	const most = 20
 	t.text("Tenants, deepest first:")

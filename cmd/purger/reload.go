@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -37,6 +38,19 @@ func (d *daemon) reload() error {
 	return err
 }
 
+// reconsider lets purges go on that wait for a target which may be called earlier
+// by now.
+func (d *daemon) reconsider() {
+	n, err := d.engine.Reconsider(context.Background()) // a reload is not interrupted
+	if err != nil {
+		d.logger.Error("purges that wait for a target go on when they were to, whatever its policy is now", zap.Error(err))
+	}
+	if n > 0 {
+		d.logger.Info("purges that waited for a target go on earlier, by its new policy", zap.Int64("tenants", n))
+		d.scheduler.Wake()
+	}
+}
+
 // apply reads everything before it changes anything.
 func (d *daemon) apply() error {
 	now := d.settings.get()
@@ -58,6 +72,7 @@ func (d *daemon) apply() error {
 	if err := d.external.configure(next); err != nil {
 		return err
 	}
+	d.reconsider()
 	admit()
 	if next.Purge.Schedule != now.Purge.Schedule {
 		d.scheduler.SetSchedule(schedule)

@@ -55,7 +55,8 @@ func secretBases(url string) map[string]func() any {
 		"source postgres": func() any { return &postgressource.Config{Query: "SELECT 1"} },
 		"source rest": func() any {
 			return &restsource.Config{BaseURL: url, Headers: map[string]string{}, List: restsource.List{URL: "/tenants", Items: "data"},
-				Get: restsource.Get{URL: "/tenants/{id}"}, Fields: restsource.Fields{ID: "id", Status: "status"}}
+				Get: restsource.Get{URL: "/tenants/{id}"}, Children: restsource.List{URL: "/tenants?parent={id}", Items: "data"},
+				Fields: restsource.Fields{ID: "id", Parent: "parent", Status: "status"}}
 		},
 	}
 }

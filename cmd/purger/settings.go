@@ -92,7 +92,7 @@ func unbounded(s *config.Source) config.Source {
 		return config.Source{}
 	}
 	c := *s
-	c.MaxChange, c.MaxChangeFloor = 0, 0
+	c.MaxChange, c.MaxChangeFloor, c.SyncTimeout, c.MaxAge = 0, 0, 0, 0
 	return c
 }
 
@@ -113,6 +113,7 @@ func keepRestartOnly(now, next config.Config) config.Config {
 	}
 	src := *now.Source
 	src.MaxChange, src.MaxChangeFloor = next.Source.MaxChange, next.Source.MaxChangeFloor
+	src.SyncTimeout, src.MaxAge = next.Source.SyncTimeout, next.Source.MaxAge
 	next.Source = &src
 	return next
 }

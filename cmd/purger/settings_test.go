@@ -3,6 +3,7 @@ package main
 import (
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/tenantpurge/purger/cmd/internal/config"
 )
@@ -68,13 +69,13 @@ func TestSettings_WhatNeedsARestartKeepsWhatIsLiveWithinIt(t *testing.T) {
 	now.Targets = []config.Target{{Name: "crm", Type: "rest"}, {Name: "mail", Type: "rest"}}
 	next.Targets = []config.Target{{Name: "new", Type: "rest"}, {Name: "crm", Type: "scim", Policy: config.TargetPolicy{Rate: 7}}}
 	now.Source = &config.Source{Type: "rest", MaxChange: 0.2}
-	next.Source = &config.Source{Type: "postgres", MaxChange: 0.5, MaxChangeFloor: 9}
+	next.Source = &config.Source{Type: "postgres", MaxChange: 0.5, MaxChangeFloor: 9, SyncTimeout: time.Hour, MaxAge: time.Minute}
 	kept := keepRestartOnly(now, next)
 	want := []config.Target{{Name: "crm", Type: "rest", Policy: config.TargetPolicy{Rate: 7}}, {Name: "mail", Type: "rest"}}
 	if !reflect.DeepEqual(kept.Targets, want) {
 		t.Errorf("targets %+v; want %+v", kept.Targets, want)
 	}
-	if want := (config.Source{Type: "rest", MaxChange: 0.5, MaxChangeFloor: 9}); *kept.Source != want {
+	if want := (config.Source{Type: "rest", MaxChange: 0.5, MaxChangeFloor: 9, SyncTimeout: time.Hour, MaxAge: time.Minute}); *kept.Source != want {
 		t.Errorf("source %+v; want %+v", *kept.Source, want)
 	}
 	if now.Targets[0].Policy.Rate != 0 || now.Source.MaxChange != 0.2 {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +17,7 @@ func newSourceCommand(a *app) *cobra.Command {
 		Long: `The source (source in the configuration) says which tenants exist and which are
 disabled. A sync takes over what has changed. One that would change too much, such
 as an empty answer, is refused as a whole; somebody may accept exactly that one.
+A tenant that a person reactivated stays active until the source disables it anew.
 What vanishes from the source is never purged for that, and no tenant is purged
 while the source has a row below it from which nothing can be taken over.`,
 	})
@@ -52,7 +54,7 @@ func sourceTable(t *table, st store.SourceState) {
 	}
 	if st.LastRefused != nil {
 		t.field("refused", syncText(*st.LastRefused))
-		t.field("to accept it", "purger source accept "+digestText(st.LastRefused.Digest))
+		acceptFields(t, *st.LastRefused)
 	}
 	if st.LastFailed != nil {
 		t.field("failed", syncText(*st.LastFailed))
@@ -64,8 +66,53 @@ func sourceTable(t *table, st store.SourceState) {
 	if st.Unread > 0 {
 		t.field("wait for rejected rows", number(st.Unread))
 	}
-	for _, l := range st.DeadLetters {
-		t.field("dead letter", fmt.Sprintf("row %d: %s: %s", l.Row, l.ID, l.Reason))
+	lettersTable(t, st)
+}
+
+// How many reasons of dead letters are shown, and how many rows of each.
+const shownReasons, shownLetters = 10, 3
+
+// lettersTable renders the rows from which nothing was taken.
+func lettersTable(t *table, st store.SourceState) {
+	groups := store.ByReason(st.DeadLetters)
+	shown := 0
+	for _, g := range groups[:min(len(groups), shownReasons)] {
+		var rows []string
+		for _, l := range g[:min(len(g), shownLetters)] {
+			row := fmt.Sprintf("row %d", l.Row)
+			if l.ID != "" {
+				row += " (" + l.ID + ")"
+			}
+			rows = append(rows, row)
+		}
+		if more := len(g) - len(rows); more > 0 {
+			rows = append(rows, fmt.Sprintf("%s more", number(int64(more))))
+		}
+		shown += len(g)
+		t.field("dead letter", g[0].Reason+": "+strings.Join(rows, ", "))
+	}
+	if last := lastRead(st); last != nil && last.Counts.Rejected > int64(shown) {
+		t.field("dead letters", fmt.Sprintf("%s more, of %s", number(last.Counts.Rejected-int64(shown)), number(last.Counts.Rejected)))
+	}
+}
+
+// lastRead returns the sync that the dead letters are of; nil for none.
+func lastRead(st store.SourceState) *store.Sync {
+	if st.LastRefused != nil {
+		return st.LastRefused
+	}
+	return st.LastGood
+}
+
+// acceptFields says how to accept a refused sync, and what that means.
+func acceptFields(t *table, s store.Sync) {
+	if !s.Acceptable() {
+		t.field("to accept it", "nobody can: not one row is understood; see purger doctor source")
+		return
+	}
+	t.field("to accept it", "purger source accept "+digestText(s.Digest))
+	if c := s.Counts; c.Rejected > 0 {
+		t.field("that takes over", fmt.Sprintf("%s, and leaves %s out; see purger doctor source", plural(c.Rows-c.Rejected, "row"), number(c.Rejected)))
 	}
 }
 
@@ -81,7 +128,7 @@ func syncText(s store.Sync) string {
 		what string
 	}{
 		{c.New, "new"}, {c.Changed, "changed"}, {c.Reactivated, "reactivated"}, {c.Disabled, "disabled"}, {c.Sooner, "sooner"},
-		{c.Later, "later"}, {c.Due, "of them due"}, {c.Vanished, "vanished"}, {c.Rejected, "rejected"},
+		{c.Later, "later"}, {c.Due, "of them due"}, {c.Overruled, "overruled by a reactivation"}, {c.Vanished, "vanished"}, {c.Rejected, "rejected"},
 		{c.Unplaced, "of them with no readable parent"}, {c.TooLate, "active, and too late for them"},
 	} {
 		if v.n > 0 {
@@ -116,7 +163,7 @@ person has to look: purger source status.`,
 			err = output.write(a.stdout, s, func(t *table) {
 				t.field(string(s.Result), syncText(s))
 				if s.Result == store.SyncRefused {
-					t.field("to accept it", "purger source accept "+digestText(s.Digest))
+					acceptFields(t, s)
 				}
 			})
 			if err != nil || s.Result == store.SyncGood {

@@ -81,6 +81,7 @@ func tenantTable(out *table, t client.Tenant) {
 		out.field("grace period", plural(int64(t.PurgeAfterDays), "day"))
 	}
 	out.field("purge date", timeText(t.EstimatedPurgeDate.Time))
+	out.field("reactivated", timeText(t.ReactivatedAt.Time))
 	if h := t.Hold; h != nil {
 		end := "without an end"
 		if !h.Until.IsZero() {

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tenantpurge/purger/purge/client"
+	"github.com/tenantpurge/purger/store"
 )
 
 // newTenantDeactivate returns the command "tenant deactivate".
@@ -37,7 +38,9 @@ it with nothing lost. Deactivating again begins the period anew.`,
 			if err != nil {
 				return err
 			}
-			a.warnOfSource(ctx, c, id, "reactivates")
+			if fromSource(ctx, c) {
+				fmt.Fprintf(a.stderr, "purger: the source decides: if it lists %s, its next sync reactivates it again unless it is changed there, too\n", printable(id))
+			}
 			return output.write(a.stdout, d, func(t *table) {
 				t.text("Tenant %s is %s. It may be purged from %s on.", d.ID, d.Status, timeText(d.EstimatedPurgeDate.Time))
 			})
@@ -50,6 +53,9 @@ it with nothing lost. Deactivating again begins the period anew.`,
 func newTenantReactivate(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "reactivate ID", Short: "Cancel the grace period",
+		Long: `reactivate cancels the grace period of a tenant, and of it alone: sub-tenants that
+are disabled by themselves stay so. With a source it stays active, whatever that
+says, until it is disabled there anew, with a later date.`,
 		Args: arguments("ID"),
 	}
 	output := outputFlag(cmd)
@@ -63,25 +69,20 @@ func newTenantReactivate(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			a.warnOfSource(ctx, c, id, "disables")
+			if stands := t.Status == store.StatusDisabled || !t.ReactivatedAt.IsZero(); stands && fromSource(ctx, c) {
+				fmt.Fprintf(a.stderr, "purger: whatever the source says now, %s stays active until it is disabled there anew; reactivate it there, too\n", printable(id))
+			}
 			return output.write(a.stdout, r, func(t *table) { t.text("Tenant %s is %s.", r.ID, r.Status) })
 		})
 	}
 	return cmd
 }
 
-// warnOfSource says that what a person has changed lasts until the source is read
-// again, unless it says the same by then.
-func (a *app) warnOfSource(ctx context.Context, c *session, id, does string) {
+// fromSource reports whether a source says which tenants there are, as far as that
+// is known.
+func fromSource(ctx context.Context, c *session) bool {
 	s, err := c.Source(ctx)
-	if err != nil || s.LastGood == nil {
-		return // none is configured, or none was ever read
-	}
-	fmt.Fprintf(a.stderr, "purger: the source decides: if it lists %s, its next sync %s it again unless it is changed there, too", printable(id), does)
-	if does == "disables" {
-		fmt.Fprintf(a.stderr, "; until then: purger tenant hold %s --reason TEXT", printable(id))
-	}
-	fmt.Fprintln(a.stderr)
+	return err == nil && s.LastGood != nil // one is configured, and was read
 }
 
 // newTenantHold returns the command "tenant hold".

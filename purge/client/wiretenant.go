@@ -26,6 +26,7 @@ type Tenant struct {
 	PurgeAfterDays      int             `json:"purgeAfterDays,omitempty"`
 	EstimatedPurgeDate  store.Timestamp `json:"estimatedPurgeDate,omitzero"`
 	DisabledBy          *store.Actor    `json:"disabledBy,omitempty"`
+	ReactivatedAt       store.Timestamp `json:"reactivatedAt,omitzero"` // while that stands against a source
 	Hold                *Hold           `json:"hold,omitempty"`
 	ActiveSubscriptions int             `json:"activeSubscriptions,omitempty"`
 	Block               *store.Block    `json:"block,omitempty"`

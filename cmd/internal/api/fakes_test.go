@@ -147,11 +147,14 @@ func activeRows(ids ...string) []purge.SourceRow {
 
 // withSource has a server sync a source. What changes more than one tenant, or a
 // fifth of them, needs a person.
-func withSource(t *testing.T, src purge.Source) func(*Options) {
+func withSource(t *testing.T, src purge.Source, change ...func(*purge.SyncSettings)) func(*Options) {
 	t.Helper()
 	return func(o *Options) {
 		s := purge.DefaultSyncSettings()
 		s.Floor = 1
+		for _, c := range change {
+			c(&s)
+		}
 		var err error
 		if o.Syncer, err = purge.NewSyncer(purge.SyncOptions{Store: o.Store, Source: src, TempDir: t.TempDir(), Settings: s}); err != nil {
 			t.Fatal(err)

@@ -29,7 +29,7 @@ func TestOpenAPI_AnswersWithMembersThatAreRare(t *testing.T) {
 	lines := strings.Join([]string{
 		`{"type":"tenant","id":"held","status":"disabled","disabledAt":"2026-01-05T10:00:00.000Z","estimatedPurgeDate":"2026-02-04T10:00:00.000Z","disabledBy":{"id":"u-7"},` +
 			`"hold":{"reason":"litigation","since":"2026-01-06T08:00:00.000Z","until":"2200-01-01T00:00:00.000Z","actor":{"id":"u-8"}}}`,
-		`{"type":"tenant","id":"parent","status":"active"}`, `{"type":"tenant","id":"child","parentId":"parent","status":"active"}`,
+		`{"type":"tenant","id":"parent","status":"active","reactivatedAt":"2026-01-05T10:00:00.000Z"}`, `{"type":"tenant","id":"child","parentId":"parent","status":"active"}`,
 	}, "\n")
 	if res := raw(t, r, "POST /api/v1/import", lines, "Content-Type: application/x-ndjson"); !strings.Contains(res.body, `"complete":true`) {
 		t.Fatal(res.body)
@@ -42,16 +42,26 @@ func TestOpenAPI_AnswersWithMembersThatAreRare(t *testing.T) {
 	claim, err := r.store.Claim(t.Context(), "child", store.ClaimRequest{Origin: o, Owner: "test", Lease: time.Hour, Trigger: "api", Immediate: true})
 	if err == nil {
 		err = r.store.Record(t.Context(), claim.Token, store.Advance{At: o.At, Lease: time.Hour, Target: "crm", Account: true,
-			Planned: store.Counts{Users: 90}, Deleted: store.Counts{Users: 90}, Inexact: true})
+			Counted: &store.Counts{Users: 99}, Gone: store.Counts{Users: 1}, Unaccounted: &store.Unaccounted{At: store.Timestamp{Time: o.At}, Counts: store.Counts{Users: -9}},
+			Planned: store.Counts{Users: 90}, Deleted: store.Counts{Users: 90}, LowerBounds: []store.LowerBound{{Target: "crm", Kind: store.KindUser}}})
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	get("/api/v1/tenants/child", "leaseEnd trigger immediate targets countsInexact accounts")
-	if _, err := r.store.Finish(t.Context(), claim.Token, store.Verification{At: time.Now(), Targets: []string{"crm"}}); err != nil {
+	get("/api/v1/tenants/child", "leaseEnd trigger immediate targets countsInexact lowerBounds accounts counted gone unaccounted")
+	if err := r.store.Await(t.Context(), claim.Token, store.Wait{At: o.At, Until: o.At, For: []store.Awaited{{Target: "crm", Reason: "window"}}}); err != nil {
 		t.Fatal(err)
 	}
-	get("/api/v1/receipts/child", "parentId targets")
+	get("/api/v1/tenants/child", "nextAttempt awaits")
+	claim, err = r.store.Resume(t.Context(), "child", store.ClaimRequest{Origin: store.Origin{Actor: o.Actor, At: time.Now()}, Owner: "test", Lease: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.store.Finish(t.Context(), claim.Token, store.Verification{
+		At: time.Now(), Targets: []string{"crm"}, Unaccounted: map[string]store.Counts{"crm": {Users: -9}}}); err != nil {
+		t.Fatal(err)
+	}
+	get("/api/v1/receipts/child", "parentId targets lowerBounds unaccounted")
 
 	run := store.Run{ID: "broken", Trigger: "api", StartedAt: store.Timestamp{Time: o.At}, FinishedAt: store.Timestamp{Time: o.At}, Result: "error", Error: "the disk is gone"}
 	if err := r.store.RecordRun(t.Context(), run); err != nil {

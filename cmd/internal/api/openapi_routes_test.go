@@ -84,7 +84,7 @@ func wireTypes() map[string]any {
 	return map[string]any{
 		"Actor": store.Actor{}, "Approval": client.Approval{}, "ApprovalPage": client.ApprovalPage{}, "ApprovalOutcome": store.ApprovalOutcome{}, "Accepted": client.Accepted{},
 		"AuditEntry": store.Entry{}, "AuditPage": client.AuditPage{}, "AuditRef": store.AuditRef{}, "Block": store.Block{},
-		"CheckResult": client.CheckResult{}, "ClosedGate": store.Gate{}, "Compaction": client.Compaction{}, "Counts": store.Counts{},
+		"CheckResult": client.CheckResult{}, "ClosedGate": store.Gate{}, "Compaction": client.Compaction{}, "Counts": store.Counts{}, "Differences": store.Counts{},
 		"Deactivated": client.Deactivated{}, "DeactivateRequest": client.DeactivateRequest{}, "DeletedBy": client.DeletedBy{},
 		"DeletedTenant": client.DeletedTenant{}, "Deletion": client.Deletion{}, "Error": client.ErrorBody{}, "ExportSummary": client.ExportSummary{},
 		"FileSize": client.FileSize{}, "Forgotten": client.Forgotten{}, "Gates": store.Gates{}, "Halt": store.Halt{}, "Hold": client.Hold{}, "HoldRequest": client.HoldRequest{},

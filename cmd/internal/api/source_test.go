@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -146,6 +147,49 @@ func TestSource_OneSyncAtATime(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
+}
+
+// What somebody reactivates stays active until the source says something newer, and
+// the API shows that.
+func TestSource_G2_AReactivationStandsAndIsShown(t *testing.T) {
+	src := &fakeSource{rows: activeRows("acme", "globex")}
+	src.rows[0].Tenant.Status, src.rows[0].Tenant.DisabledAt = store.StatusDisabled, time.Now().Add(-time.Hour)
+	both(t, func(t *testing.T, r *rig) {
+		sync := func(want store.SyncCounts) {
+			t.Helper()
+			if s, err := r.SyncSource(t.Context()); err != nil || s.Counts != want {
+				t.Fatalf("%+v, %v; want %+v", s, err, want)
+			}
+		}
+		sync(store.SyncCounts{Rows: 2, New: 2, Disabled: 1})
+		began := store.Trim(time.Now())
+		if _, err := r.Reactivate(t.Context(), "acme"); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			sync(store.SyncCounts{Rows: 2, Kept: 2, Unchanged: 2, Overruled: 1})
+			got, err := r.Tenant(t.Context(), "acme", false)
+			if err != nil || got.Status != store.StatusActive || got.ReactivatedAt.Before(began) {
+				t.Fatalf("%+v, %v", got, err)
+			}
+			if own := ownView(got); !own.ReactivatedAt.IsZero() { // who overruled whom is the operators' business
+				t.Errorf("its own callers are told %+v", own)
+			}
+		}
+		if st, err := r.Source(t.Context()); err != nil || st.LastGood.Counts.Overruled != 1 {
+			t.Errorf("%+v, %v", st, err)
+		}
+		state := client.TenantState{Version: 3}
+		if got, err := r.Put(t.Context(), "acme", state); err != nil || !got.ReactivatedAt.IsZero() {
+			t.Errorf("deactivated: %+v, %v", got, err)
+		}
+		sync(store.SyncCounts{Rows: 2, Kept: 2, Unchanged: 1, Sooner: 1})
+		state.Enabled, state.Version = true, 5
+		if got, err := r.Put(t.Context(), "acme", state); err != nil || got.ReactivatedAt.IsZero() {
+			t.Errorf("enabled: %+v, %v", got, err)
+		}
+		sync(store.SyncCounts{Rows: 2, Kept: 2, Unchanged: 2, Overruled: 1})
+	}, withSource(t, src, func(s *purge.SyncSettings) { s.Floor = 2 }))
 }
 
 // A tenant waits for what the source says of it, and its block names that.

@@ -18,6 +18,7 @@ func wireTenant(t store.Tenant) client.Tenant {
 		CreatedAt: store.Timestamp{Time: t.CreatedAt}, UpdatedAt: store.Timestamp{Time: t.UpdatedAt},
 		DisabledAt: store.Timestamp{Time: t.DisabledAt}, PurgeAfterDays: t.PurgeAfterDays,
 		EstimatedPurgeDate:  store.Timestamp{Time: t.EstimatedPurgeDate},
+		ReactivatedAt:       store.Timestamp{Time: t.ReactivatedAt},
 		ActiveSubscriptions: t.ActiveSubscriptions, Block: t.Block, Purge: t.Purge,
 		Created: store.Timestamp{Time: t.CreatedAt}, LastUpdated: store.Timestamp{Time: t.UpdatedAt}, Links: linksOf(t.ID),
 	}

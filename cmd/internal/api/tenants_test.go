@@ -255,11 +255,11 @@ func TestWire_AllMembersHaveTheirNames(t *testing.T) {
 		DisabledBy: store.Actor{ID: "uid:1", Name: "root"}, ActiveSubscriptions: 1,
 		Hold:  &store.Hold{Reason: "r", Actor: store.Actor{ID: "a"}, Since: at, Until: at.Add(time.Hour)},
 		Block: &store.Block{Reason: store.BlockHold, By: "i"},
-		Purge: &store.Progress{PurgeID: "1"},
+		Purge: &store.Progress{PurgeID: "1"}, ReactivatedAt: at,
 	})
 	m := encode(t, got)
 	for _, name := range []string{"id", "parentId", "name", "hostname", "status", "version", "createdAt", "updatedAt",
-		"disabledAt", "purgeAfterDays", "estimatedPurgeDate", "disabledBy", "hold", "activeSubscriptions", "block", "purge",
+		"disabledAt", "purgeAfterDays", "estimatedPurgeDate", "disabledBy", "hold", "activeSubscriptions", "block", "purge", "reactivatedAt",
 		"enabled", "hostnames", "created", "lastUpdated", "statusLastUpdatedAt", "links"} {
 		if _, ok := m[name]; !ok {
 			t.Errorf("member %q is missing", name)

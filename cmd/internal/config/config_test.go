@@ -133,7 +133,7 @@ func TestPurgeSettings_AreTheEnginesDefaultsAndFollowTheFile(t *testing.T) {
 		Concurrency: 1, Batch: 1, Attempts: 3, BackoffInitial: time.Second, BackoffMax: 168 * time.Hour,
 		CallTimeout: 45 * time.Second, Lease: 90 * time.Second, PerPass: 0,
 		Limits: store.Limits{PerDay: 7, PerDayShare: 1}, Grace: store.Grace{Min: 1, Max: 3650, Default: 45},
-		Protected: []string{"acme", "007", "a.b_c:d-e"}, ImmediateDelete: purge.DeleteNever,
+		Protected: []string{"acme", "007", "a.b_c:d-e"}, ImmediateDelete: purge.DeleteNever, SourceMaxAge: time.Hour,
 	}
 	got := c.PurgeSettings()
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -25,7 +25,7 @@ func TestExternal_EachTypeHasAFileThatDocumentsEveryKey(t *testing.T) {
 		common []string
 	}{
 		{"targets", targetTypes(), []string{"name", "type"}},
-		{"sources", sourceTypes(), []string{"type", "every", "maxChange", "maxChangeFloor"}},
+		{"sources", sourceTypes(), []string{"type", "every", "syncTimeout", "maxAge", "maxChange", "maxChangeFloor"}},
 	} {
 		for _, name := range slices.Sorted(maps.Keys(of.types)) {
 			t.Run(of.dir+"/"+name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"slices"
+	"time"
 
 	"github.com/tenantpurge/purger/purge"
 	"github.com/tenantpurge/purger/store"
@@ -10,7 +11,12 @@ import (
 // PurgeSettings returns what the engine takes of the configuration. Those of a
 // valid configuration are valid.
 func (c Config) PurgeSettings() purge.Settings {
+	var age time.Duration
+	if c.Source != nil {
+		age = c.Source.Age()
+	}
 	return purge.Settings{
+		SourceMaxAge:   age,
 		Concurrency:    c.Purge.Concurrency,
 		Batch:          c.Limits.Batch,
 		Attempts:       c.Purge.Attempts,

@@ -19,6 +19,11 @@ type Source struct {
 	Type string // a key of sourceTypes
 	// Every is the time between two syncs.
 	Every time.Duration
+	// SyncTimeout bounds how long all tenants may be read.
+	SyncTimeout time.Duration
+	// MaxAge is how long ago the last good sync may have ended for a tenant to be
+	// purged; 0 is [Source.Age].
+	MaxAge time.Duration
 	// MaxChange and MaxChangeFloor are those of [purge.SyncSettings].
 	MaxChange      float64
 	MaxChangeFloor int64
@@ -33,10 +38,24 @@ const (
 	maxEvery = 7 * 24 * time.Hour
 )
 
+// Those of SyncTimeout and MaxAge.
+const (
+	minSyncTimeout, maxSyncTimeout = 10 * time.Second, 24 * time.Hour
+	minMaxAge, maxMaxAge           = time.Minute, 30 * 24 * time.Hour
+)
+
+// Age returns MaxAge, or without one three times Every, and an hour at the least.
+func (s *Source) Age() time.Duration {
+	if s.MaxAge > 0 {
+		return s.MaxAge
+	}
+	return max(3*s.Every, time.Hour)
+}
+
 // DefaultSource returns a source without a type.
 func DefaultSource() Source {
 	d := purge.DefaultSyncSettings()
-	return Source{Every: 5 * time.Minute, MaxChange: d.MaxChange, MaxChangeFloor: d.Floor}
+	return Source{Every: 5 * time.Minute, SyncTimeout: d.Timeout, MaxChange: d.MaxChange, MaxChangeFloor: d.Floor}
 }
 
 // source is the source. Its error joins an itemError for each problem.
@@ -49,7 +68,7 @@ func source(key string, at func(*Config) **Source) field {
 				*at(c) = nil
 				return nil
 			case n.Kind != yaml.MappingNode:
-				return errors.New("want a mapping with the keys type, every, maxChange, maxChangeFloor and those of the type")
+				return errors.New("want a mapping with the keys type, every, syncTimeout, maxAge, maxChange, maxChangeFloor and those of the type")
 			}
 			s, errs := readSource(n)
 			if len(errs) > 0 {
@@ -73,19 +92,28 @@ func readSource(n *yaml.Node) (Source, []error) {
 	var common struct {
 		Type           string
 		Every          time.Duration
+		SyncTimeout    time.Duration
+		MaxAge         time.Duration
 		MaxChange      float64
 		MaxChangeFloor int64
 	}
-	common.Every, common.MaxChange, common.MaxChangeFloor = s.Every, s.MaxChange, s.MaxChangeFloor
+	common.Every, common.SyncTimeout, common.MaxChange, common.MaxChangeFloor = s.Every, s.SyncTimeout, s.MaxChange, s.MaxChangeFloor
 	own := keysOf(reflect.TypeOf(common))
 	mine, its := split(n, own...)
 	errs := readRecord("", mine, reflect.ValueOf(&common).Elem())
-	s.Type, s.Every, s.MaxChange, s.MaxChangeFloor = common.Type, common.Every, common.MaxChange, common.MaxChangeFloor
+	s.Type, s.Every, s.SyncTimeout, s.MaxAge = common.Type, common.Every, common.SyncTimeout, common.MaxAge
+	s.MaxChange, s.MaxChangeFloor = common.MaxChange, common.MaxChangeFloor
 	bad := func(key string, format string, args ...any) {
 		errs = append(errs, errorAt("", n, mine, key, fmt.Errorf(format, args...)))
 	}
 	if s.Every < minEvery || s.Every > maxEvery {
 		bad("every", "want %s to %s", formatDuration(minEvery), formatDuration(maxEvery))
+	}
+	if s.SyncTimeout < minSyncTimeout || s.SyncTimeout > maxSyncTimeout {
+		bad("syncTimeout", "want %s to %s", formatDuration(minSyncTimeout), formatDuration(maxSyncTimeout))
+	}
+	if s.MaxAge != 0 && (s.MaxAge < minMaxAge || s.MaxAge > maxMaxAge) {
+		bad("maxAge", "want %s to %s, or 0s for three times every, and an hour at the least", formatDuration(minMaxAge), formatDuration(maxMaxAge))
 	}
 	if s.MaxChange > 1 {
 		bad("maxChange", "want a number from 0 to 1, such as 0.2")
@@ -112,6 +140,7 @@ func showSource(s Source) *yaml.Node {
 		value *yaml.Node
 	}{
 		{"type", showText(s.Type)}, {"every", node(strTag, formatDuration(s.Every))},
+		{"syncTimeout", node(strTag, formatDuration(s.SyncTimeout))}, {"maxAge", node(strTag, formatDuration(s.MaxAge))},
 		{"maxChange", showValue(reflect.ValueOf(s.MaxChange))}, {"maxChangeFloor", showValue(reflect.ValueOf(s.MaxChangeFloor))},
 	} {
 		n.Content = append(n.Content, node(strTag, c.key), c.value)
