@@ -16,14 +16,14 @@ var families = map[string][]string{
 	"gauge": {
 		"build_info{goversion,revision,version}", "config_last_reload_success_timestamp_seconds", "config_last_reload_successful",
 		"halted{reason}", "import_incomplete", "last_run_timestamp_seconds{result}", "last_success_timestamp_seconds",
-		"next_purge_timestamp_seconds", "next_run_timestamp_seconds", "oldest_overdue_seconds", "paused",
+		"next_purge_timestamp_seconds", "next_run_timestamp_seconds", "oldest_overdue_seconds", "oldest_purging_seconds", "paused",
 		"run_in_progress", "run_remaining_tenants", "source_dead_letters", "source_last_sync_timestamp_seconds", "source_rows{outcome}",
 		"source_sync_failed", "source_sync_interval_seconds", "source_sync_refused", "source_vanished_tenants", "space_short", "store_free_bytes", "store_freelist_bytes", "store_size_bytes",
 		"tenants{status}", "tenants_blocked{reason}", "tenants_due",
 	},
 	"counter": {
 		"deactivations_total", "http_requests_total{code,route}", "limit_hits_total{limit}", "purge_failures_total{kind,reason,target}",
-		"reactivations_total", "resources_purged_total{kind,target}", "runs_total{result,trigger}",
+		"reactivations_total", "resources_purged_total{kind,target}", "resources_unaccounted_total{kind,target}", "runs_total{result,trigger}",
 		"source_checks_total{result}", "source_syncs_total{result}",
 		"target_postponed_total{reason,target}", "target_retries_total{target}",
 		"tenants_purged_total", "verification_leftovers_total{kind,target}",

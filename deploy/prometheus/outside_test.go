@@ -3,6 +3,7 @@
 package prometheus_test
 
 import (
+	"syscall"
 	"testing"
 	"time"
 
@@ -69,7 +70,7 @@ func sourceConditions() map[string]condition {
 				d.purger(t, "", "source", "sync")
 				d.pass(t)
 			},
-			alerts: []string{`PurgerSourceUnconfirmed\{reason=source,severity=warning\} \d tenants? whose date has come cannot be purged: no answer of the source that can be understood\.`},
+			alerts: []string{`PurgerSourceUnconfirmed\{reason=source_down,severity=warning\} \d tenants? whose date has come cannot be purged: no answer of the source, or no good sync for too long\.`},
 			cure: func(t *testing.T, d *daemon) {
 				silent.be(func() { silent.look = nil })
 				d.pass(t)
@@ -123,14 +124,15 @@ func targetConditions() map[string]condition {
 		"a target outside its window": {
 			cause: func(t *testing.T, d *daemon) {
 				closed = holding(t, d, window(), "a")
+				d.stop(t)
+				inStore(t, d.dir, func(s *boltstore.Store) { claim(t, s, "a", 4*24*time.Hour) })
+				d.start(t)
 				d.pass(t)
 			},
-			alerts: []string{`PurgerTargetPostponed\{severity=warning,target=directory\} Tenants have been waiting for more than three days, and target directory puts purges off\.`},
-			cure: func(t *testing.T, d *daemon) {
+			alerts: []string{`PurgerPurgingLate\{severity=warning\} A tenant has been in purging for 4d 0h \d+m \d+s and is not purged yet\.`},
+			cure: func(t *testing.T, d *daemon) { // nobody asks for a pass
 				d.configure(t, closed.target("breakerFailures: 0"))
-				d.stop(t)
-				d.start(t)
-				again(t, d, "a")
+				d.process.signal(t, syscall.SIGHUP)
 			},
 		},
 	}
@@ -162,6 +164,19 @@ func holding(t *testing.T, d *daemon, policy string, ids ...string) *platform {
 	d.scraped(t) // with the counters of the target at 0
 	d.purger(t, due(ids...), "import", "-")
 	return p
+}
+
+// claim has a tenant claimed some time ago, and left since.
+func claim(t *testing.T, s *boltstore.Store, id string, ago time.Duration) {
+	t.Helper()
+	o := store.Origin{Actor: store.Actor{ID: "test"}, At: time.Now().Add(-ago)}
+	c, err := s.Claim(t.Context(), id, store.ClaimRequest{Origin: o, Owner: "test", Lease: time.Minute})
+	if err == nil {
+		err = s.Yield(t.Context(), c.Token, o.At)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // recordSync notes a good sync that ended some time ago.
