@@ -21,7 +21,8 @@ const (
 )
 
 // deactivate runs clients that each deactivate a tenant of their own, again and
-// again, until stop is closed, and returns how long each call took.
+// again, until stop is closed, each at least once, and returns how long each call
+// took.
 func deactivate(ctx context.Context, s *boltstore.Store, clients int, stop <-chan struct{}) ([]time.Duration, error) {
 	actor := store.Actor{ID: "bench"}
 	var (
@@ -39,24 +40,21 @@ func deactivate(ctx context.Context, s *boltstore.Store, clients int, stop <-cha
 		wg.Go(func() {
 			var took []time.Duration
 			var err error
-			for days := 30; err == nil; days ^= 1 { // so that each changes something
+			for days, ended := 30, false; err == nil && !ended; days ^= 1 { // so that each changes something
 				begun := time.Now()
-				select {
-				case <-stop:
-					mu.Lock()
-					defer mu.Unlock()
-					all = append(all, took...)
-					return
-				default:
-				}
 				_, err = s.Update(ctx, id, store.Update{
 					Origin: store.Origin{Actor: actor, At: begun}, Change: store.Deactivate(days, store.Grace{}, nil),
 				})
 				took = append(took, time.Since(begun))
+				select {
+				case <-stop:
+					ended = true
+				default:
+				}
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			errs = append(errs, err)
+			all, errs = append(all, took...), append(errs, err)
 		})
 	}
 	wg.Wait()

@@ -44,6 +44,7 @@ func serve(ctx context.Context, h http.Handler) (address string, stop func(), er
 func (b *bench) serveGate(ctx context.Context, n int64) (address string, stop func(), err error) {
 	binary, data := filepath.Join(b.dir, "purger"), filepath.Join(b.dir, "gate")
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, "github.com/tenantpurge/purger/cmd/purger")
+	build.Env = append(build.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", nil, fmt.Errorf("go build: %w\n%s", err, out)
 	}

@@ -32,7 +32,7 @@ func newDaemon(t *testing.T, config string) *daemon {
 	t.Helper()
 	home := t.TempDir()
 	d := &daemon{binary: filepath.Join(home, "purger"), dir: filepath.Join(home, "data"), address: freeAddress(t)}
-	build := exec.Command("go", "build", "-o", d.binary, "./cmd/purger")
+	build := exec.Command("go", "build", "-trimpath", "-o", d.binary, "./cmd/purger")
 	build.Dir, build.Env = "../..", append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
