@@ -89,6 +89,7 @@ install_packages() {
 	if wanted test || wanted long || wanted systemd; then
 		need prlimit util-linux # limits of the command target
 		need psql postgresql-client
+		if [ ! -x /usr/sbin/pgbouncer ]; then need pgbouncer pgbouncer; fi
 		if ! compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null; then missing+=(postgresql); fi
 	fi
 	if wanted long; then # tests of failing disks

@@ -11,7 +11,7 @@ external_dsn='postgres://purger:${credential:app-password}@'
 # shellcheck disable=SC2016
 external=(
 	'targets:'
-	"- {name: far, type: postgres, dsn: '${external_dsn}db.example.com/app?sslmode=verify-full', kinds: {user: {table: users, tenant: tenant_id}}, policy: {timeout: 3s}}"
+	"- {name: far, type: postgres, dsn: '${external_dsn}db.example.com/app?sslmode=verify-full', kinds: {user: {table: users, tenant: tenant_id}}, statementTimeout: 2s, policy: {timeout: 3s}}"
 	"- {name: near, type: postgres, dsn: '${external_dsn}db.internal.example.com/app?sslmode=verify-full', kinds: {apiKey: {table: api_keys, tenant: tenant_id}}}"
 	"- {name: socket, type: postgres, dsn: 'postgres:///app?host=/run/postgresql', kinds: {credential: {table: credentials, tenant: tenant_id}}}"
 	'- {name: login, type: oauth, baseUrl: "https://login.example.com", clients: "${file:/etc/purger/clients.jsonl}"}'

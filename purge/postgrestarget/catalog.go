@@ -38,6 +38,8 @@ type source struct {
 	table *table
 	own   *own
 	err   error
+	// foreign: a tenant whose id does not fit has nothing here.
+	foreign bool
 }
 
 // table is a table as the catalog describes it, its names quoted.
@@ -141,8 +143,9 @@ func (t *Target) load(ctx context.Context) (*schema, error) {
 		return nil, refused("look for the ledger", err)
 	}
 	for _, kind := range t.kinds {
-		src := &source{}
-		if k := t.cfg.Kinds[kind]; k.Table != "" {
+		k := t.cfg.Kinds[kind]
+		src := &source{foreign: k.ForeignIDs == foreignNone}
+		if k.Table != "" {
 			src.table, src.err = describeTable(ctx, conn.Conn(), k)
 		} else {
 			src.own, src.err = describeOwn(ctx, conn.Conn(), k)

@@ -70,6 +70,17 @@ func (c columnType) fits(id string) (bool, error) {
 	return true, nil
 }
 
+// idKind names what an id looks like, for an error about one that does not fit.
+func idKind(id string) string {
+	if _, err := strconv.ParseInt(id, 10, 64); err == nil {
+		return "an integer"
+	}
+	if _, err := uuid.Parse(id); err == nil {
+		return "a UUID"
+	}
+	return "a text"
+}
+
 // ambiguous refuses an id that stands for the same value as another one. That
 // no row has it as its text is no proof that the tenant has no rows.
 func ambiguous(id, canonical string) error {

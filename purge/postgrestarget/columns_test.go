@@ -20,15 +20,16 @@ const (
 func TestTarget_G4_IdsOfEveryColumnType(t *testing.T) {
 	for _, c := range []struct {
 		typ, tenant, neighbour string
-		absent, ambiguous      []string
+		absent, foreign        []string
+		ambiguous              []string
 	}{
-		{"text", "acme", "acme ", []string{aUUID, "17", "acm", "ACME", "acme\x00", "\xff"}, nil},
-		{"varchar(40)", "acme", "Acme", []string{strings.Repeat("x", 128), "17"}, nil},
-		{"uuid", aUUID, bUUID, []string{"acme", "17", aUUID + "0", aUUID[1:], "'", "\x00", "\xff"},
+		{"text", "acme", "acme ", []string{aUUID, "17", "acm", "ACME"}, []string{"acme\x00", "\xff"}, nil},
+		{"varchar(40)", "acme", "Acme", []string{strings.Repeat("x", 128), "17"}, nil, nil},
+		{"uuid", aUUID, bUUID, []string{bUUID[:35] + "4"}, []string{"acme", "17", aUUID + "0", aUUID[1:], "'", "\x00", "\xff"},
 			[]string{strings.ToUpper(aUUID), strings.ReplaceAll(aUUID, "-", ""), "{" + aUUID + "}", "7d44-48409dc0-11d1b2455ffdce74fad2"}},
-		{"int2", "17", "18", []string{"acme", "32768", "99999999999999999999", "1e3", "0x11", aUUID}, []string{"017", "+17", "-0"}},
-		{"int4", "17", "-17", []string{"acme", "2147483648", "-2147483649", "17.0"}, []string{"0017"}},
-		{"int8", "9223372036854775807", "1", []string{"acme", "9223372036854775808", "1 "}, []string{"01"}},
+		{"int2", "17", "18", []string{"19"}, []string{"acme", "32768", "99999999999999999999", "1e3", "0x11", aUUID}, []string{"017", "+17", "-0"}},
+		{"int4", "17", "-17", []string{"19"}, []string{"acme", "2147483648", "-2147483649", "17.0"}, []string{"0017"}},
+		{"int8", "9223372036854775807", "1", []string{"19"}, []string{"acme", "9223372036854775808", "1 "}, []string{"01"}},
 	} {
 		for _, own := range []bool{false, true} {
 			if own && (strings.HasPrefix(c.typ, "var") || c.typ == "int2") {
@@ -48,6 +49,13 @@ func TestTarget_G4_IdsOfEveryColumnType(t *testing.T) {
 					}
 					b.wantStep(t, users(id, all), 0, false)
 				}
+				for _, id := range c.foreign {
+					n, err := b.Count(t.Context(), id, store.KindUser)
+					if wantCode(t, err, store.Precondition); n != 0 || err == nil || !strings.Contains(err.Error(), "is of type "+strings.TrimSuffix(c.typ, "(40)")) {
+						t.Errorf("Count(%q) = %d, %v; want an error that names the type", id, n, err)
+					}
+					b.wantRefusal(t, users(id, all), store.Precondition)
+				}
 				for _, id := range c.ambiguous {
 					n, err := b.Count(t.Context(), id, store.KindUser)
 					if n != 0 || !purge.IsPermanent(err) {
@@ -66,6 +74,55 @@ func TestTarget_G4_IdsOfEveryColumnType(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// That the database cannot be asked about a tenant is no proof that it has nothing of
+// his, unless the operator says so.
+func TestTarget_G6_AnIDThatDoesNotFitIsAnError(t *testing.T) {
+	for name, config := range map[string]func(*postgrestarget.Config){"Table": func(*postgrestarget.Config) {}, "Own": ownStatements} {
+		t.Run(name, func(t *testing.T) {
+			foreign := func(value string) func(*postgrestarget.Config) {
+				return func(c *postgrestarget.Config) {
+					config(c)
+					for kind, k := range c.Kinds {
+						k.ForeignIDs = value
+						c.Kinds[kind] = k
+					}
+				}
+			}
+			b := setUp{typ: "bigint NOT NULL", config: foreign("error")}.make(t)
+			b.add(t, 42, store.KindUser, 5)
+			group, both := purge.GroupTarget(b.Target), []string{"42", "acme"}
+			_, err := group.CountGroup(t.Context(), both, store.KindUser)
+			wantCode(t, err, store.Precondition)
+			for _, text := range []string{map[string]string{"Table": `"tenant_id" of "public"."users"`, "Own": "$1 of count"}[name], "int8", `"acme", a text,`, "foreignIds: none"} {
+				if err == nil || !strings.Contains(err.Error(), text) {
+					t.Errorf("CountGroup: %v; want %q in it", err, text)
+				}
+			}
+			if did, err := group.PurgeGroup(t.Context(), both, users("", all)); did != (purge.Removed{}) || store.CodeOf(err) != store.Precondition {
+				t.Errorf("PurgeGroup = %+v, %v", did, err)
+			}
+			if n := b.left(t, "42", store.KindUser); n != 5 {
+				t.Errorf("%d are left, want 5", n)
+			}
+			// Where only some tenants are in this database.
+			u := setUp{config: foreign("none")}
+			some := b.again(t, u, b.server.DSN(b.db))
+			if n, err := some.CountGroup(t.Context(), both, store.KindUser); n != 5 || err != nil {
+				t.Errorf("CountGroup = %d, %v; want 5", n, err)
+			}
+			if n, err := some.Count(t.Context(), "acme", store.KindUser); n != 0 || err != nil {
+				t.Errorf("Count = %d, %v; want 0", n, err)
+			}
+			if did, err := some.PurgeGroup(t.Context(), both, users("", all)); did != (purge.Removed{Deleted: 5}) || err != nil {
+				t.Errorf("PurgeGroup = %+v, %v; want 5 gone", did, err)
+			}
+			if did, err := some.Purge(t.Context(), users("acme", all)); did != (purge.Removed{}) || err != nil {
+				t.Errorf("Purge = %+v, %v; want nothing", did, err)
+			}
+		})
 	}
 }
 

@@ -2,7 +2,7 @@ package postgrestarget
 
 import (
 	"errors"
-	"regexp"
+	"fmt"
 	"strings"
 	"time"
 
@@ -30,8 +30,8 @@ type Config struct {
 	// and an error are no answer, and then it is not purged either. "" asks for
 	// none.
 	Subscriptions string
-	// StatementTimeout bounds every statement; 0 is 25 s, which is below the
-	// engine's own time-out of a call.
+	// StatementTimeout bounds every statement; 0 is 25 s. It is to be less than the
+	// time-out of a call, see [Config.CheckPolicy].
 	StatementTimeout time.Duration
 	// LockTimeout bounds the wait for a lock: purger gives way to the
 	// application. 0 is 2 s.
@@ -45,32 +45,13 @@ type Config struct {
 	Ledger string
 }
 
-// Kind says where the resources of one kind are: Table and Tenant, or Count and
-// Delete.
-type Kind struct {
-	// Table is "table" or "schema.table". Each part is taken as it is written,
-	// upper case included; a part with a dot in it is put in double quotes.
-	Table string
-	// Tenant is the column with the tenant's id: text, varchar, uuid or an
-	// integer.
-	Tenant string
-	// Key are the columns of the primary key; none means those in the catalog. An
-	// index on Tenant and Key makes a giant tenant cheap.
-	Key []string
-
-	// Count is a statement that returns one number, for the tenant $1.
-	Count string
-	// Delete is a statement that removes what belongs to the tenant $1, at most
-	// $2 rows of it. Without $2 it removes everything in one transaction. It
-	// counts the rows that it affects, or, when it is a SELECT, the one number
-	// that it returns.
-	Delete string
-}
-
 // Options are for the process, not for the operator.
 type Options struct {
 	// Logger gets what no caller sees; nil is none.
 	Logger *zap.Logger
+	// Beside are other targets on the same database, by the same role, for Diagnose:
+	// what it says of this one depends on what those purge.
+	Beside []Config
 	// Pool may change how connections are made, for tests; nil changes nothing.
 	Pool func(*pgxpool.Config)
 }
@@ -145,54 +126,14 @@ func (c Config) validate() error {
 			wrong(at, "%s", problem.text)
 		}
 	}
-	return errors.Join(errs...)
-}
-
-// problem is what is wrong in one field of a [Kind].
-type problem struct{ field, text string }
-
-// tenantParameter finds $1, and not $10. That it is not in a comment or a
-// literal is found out by PostgreSQL.
-var (
-	tenantParameter = regexp.MustCompile(`\$1(\D|$)`)
-	limitParameter  = regexp.MustCompile(`\$2(\D|$)`)
-	otherParameter  = regexp.MustCompile(`\$([3-9]|[1-9][0-9]+)`)
-)
-
-func (k Kind) problems() []problem {
-	var found []problem
-	add := func(field, text string) { found = append(found, problem{field, text}) }
-	table, own := k.Table != "" || k.Tenant != "" || len(k.Key) > 0, k.Count != "" || k.Delete != ""
-	switch {
-	case table && own:
-		add("", "has both a table and statements; want table and tenant, or count and delete")
-	case own:
-		for field, statement := range map[string]string{".count": k.Count, ".delete": k.Delete} {
-			switch {
-			case strings.TrimSpace(statement) == "":
-				add(field, "is missing; want a statement with $1 for the tenant")
-			case strings.ContainsRune(statement, 0):
-				add(field, "has a NUL byte")
-			case !tenantParameter.MatchString(statement):
-				add(field, "has no $1; want it where the tenant's id belongs")
-			case otherParameter.MatchString(statement), field == ".count" && limitParameter.MatchString(statement):
-				add(field, "has a parameter too many; want $1 for the tenant, and in delete $2 for the largest number of rows")
-			}
-		}
-	default:
-		if _, err := parseName(k.Table); err != nil {
-			add(".table", strings.TrimSpace(k.Table+" "+err.Error()))
-		}
-		if err := checkColumn(k.Tenant); err != nil {
-			add(".tenant", strings.TrimSpace(k.Tenant+" "+err.Error()))
-		}
-		for _, column := range k.Key {
-			if err := checkColumn(column); err != nil {
-				add(".key", strings.TrimSpace(column+" "+err.Error()))
+	for _, kind := range store.Kinds() {
+		for _, earlier := range store.Kinds() {
+			if before(earlier, kind) && c.Kinds[earlier].SameRows(c.Kinds[kind]) {
+				wrong("kinds."+string(kind), "has the table and the tenant column of kind %s: each row would be counted twice; want each row to be of one kind", earlier)
 			}
 		}
 	}
-	return found
+	return errors.Join(errs...)
 }
 
 // poolConfig turns the DSN into what the pool needs. An error has nothing of
@@ -231,6 +172,20 @@ func dsnProblem(err error) string {
 		}
 	}
 	return "it does not parse"
+}
+
+// CheckPolicy returns an error unless a statement ends before the call that it is for:
+// one that takes too long is to be told from a caller who has gone, since it is tried
+// again with less.
+func (c Config) CheckPolicy(p purge.Policy) error {
+	if c.withDefaults().StatementTimeout < p.Timeout {
+		return nil
+	}
+	unset := ""
+	if c.StatementTimeout == 0 {
+		unset = fmt.Sprintf("is %s when it is not set; ", defaultStatementTimeout)
+	}
+	return store.Errorf(store.Invalid, "%swant less than policy.timeout, which is %s", unset, p.Timeout).At("statementTimeout")
 }
 
 // DefaultPolicy returns the policy that suits a target: more calls at a time than

@@ -42,6 +42,13 @@ func TestNew_RefusesWithTheField(t *testing.T) {
 		"key": {func(c *postgrestarget.Config) {
 			c.Kinds["user"] = postgrestarget.Kind{Table: "a", Tenant: "b", Key: []string{"\x00"}}
 		}, []string{"kinds.user.key"}},
+		"same rows": {func(c *postgrestarget.Config) {
+			c.Kinds["user"] = postgrestarget.Kind{Table: "a", Tenant: "b"}
+			c.Kinds["apiKey"] = postgrestarget.Kind{Table: "a", Tenant: "b"}
+		}, []string{"kinds.user"}},
+		"foreign ids": {func(c *postgrestarget.Config) {
+			c.Kinds["user"] = postgrestarget.Kind{Table: "a", Tenant: "b", ForeignIDs: "ignore"}
+		}, []string{"kinds.user.foreignIds"}},
 		"no delete": {func(c *postgrestarget.Config) { c.Kinds["user"] = postgrestarget.Kind{Count: own} }, []string{"kinds.user.delete"}},
 		"no $1": {func(c *postgrestarget.Config) {
 			c.Kinds["user"] = postgrestarget.Kind{Count: own, Delete: "DELETE FROM x WHERE y = $10"}

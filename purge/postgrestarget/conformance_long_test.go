@@ -36,4 +36,6 @@ func TestTarget_ConformanceOfOtherTables(t *testing.T) {
 	conform(t, "Caseless", setUp{sql: caselessSQL})
 	conform(t, "Partitioned", setUp{sql: partitionedSQL, config: func(c *postgrestarget.Config) { c.Connections = 2 }})
 	conform(t, "WithoutPreparedStatements", setUp{config: func(c *postgrestarget.Config) { c.DSN += "&default_query_exec_mode=exec" }})
+	u, _ := behind(t, ownStatements)
+	conform(t, "OwnBehindPgBouncer", u)
 }

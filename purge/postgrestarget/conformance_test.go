@@ -38,7 +38,11 @@ func conform(t *testing.T, name string, u setUp) {
 		b := u.make(t)
 		targettest.Run(t, targettest.Harness{Patience: 20 * time.Second, New: func(t *testing.T) targettest.System {
 			b.server.Exec(t, b.db, "TRUNCATE users, credentials, api_keys, oauth_clients")
-			proxy := pgtest.NewProxy(t, b.server.Addr())
+			to := b.server.Addr()
+			if u.through != nil {
+				to = u.through.Addr()
+			}
+			proxy := pgtest.NewProxy(t, to)
 			return targettest.System{
 				Target: b.again(t, u, pgtest.Through(b.server.DSN(b.db), proxy.Addr())),
 				Add: func(tenant string, kind store.Kind, n int) error {

@@ -68,12 +68,12 @@ func (t *Target) countTogether(ctx context.Context, conn *pgxpool.Conn, s *schem
 		switch {
 		case p.answered:
 		case src.err != nil:
-			p.answer(0, src.err)
+			p.answer(0, t.advised(src.err))
 		case src.own != nil:
-			if fitting(p, src.own.countType) {
+			if fitting(p, src) {
 				queueOwnCount(b, src.own, p)
 			}
-		case fitting(p, src.table.typ):
+		case fitting(p, src):
 			tables[src.table] = append(tables[src.table], p)
 		}
 	}
@@ -107,46 +107,26 @@ func (t *Target) countTogether(ctx context.Context, conn *pgxpool.Conn, s *schem
 	return err
 }
 
-// queueOwnCount queues the operator's statement for each tenant of a call.
+// queueOwnCount queues the operator's statement for each tenant of a call. What is
+// no answer is one call's: the others in the round trip have theirs (G11).
 func queueOwnCount(b *pgx.Batch, o *own, p *counting) {
 	sum := int64(0)
 	for i, id := range p.fit {
-		b.Queue(o.count, o.countType.value(id)).QueryRow(func(row pgx.Row) error {
-			var n *int64
-			if err := row.Scan(&n); err != nil {
+		b.Queue(o.count, o.countType.value(id)).Query(func(rows pgx.Rows) error {
+			n, err := onlyNumber("count "+string(p.kind), rows)
+			if err != nil {
+				if asPgError(err) == nil && store.CodeOf(err) == store.Precondition {
+					p.answer(0, err)
+					return nil
+				}
 				return err
 			}
-			if n == nil {
-				return store.Errorf(store.Precondition, "count %s: the statement returned NULL", p.kind)
-			}
-			if sum += *n; i == len(p.fit)-1 {
+			if sum += n; i == len(p.fit)-1 {
 				p.answer(sum, nil)
 			}
 			return nil
 		})
 	}
-}
-
-// fitting notes which tenants of a call can be in a column of the type, and
-// reports whether any can. Otherwise, and when one is refused, it answers the
-// call.
-func fitting[R any](p *pending[R], typ columnType) bool {
-	var none R
-	p.fit = make([]string, 0, len(p.tenants))
-	for _, id := range p.tenants {
-		fits, err := typ.fits(id)
-		if err != nil {
-			p.answer(none, err)
-			return false
-		}
-		if fits {
-			p.fit = append(p.fit, id)
-		}
-	}
-	if len(p.fit) == 0 {
-		p.answer(none, nil)
-	}
-	return len(p.fit) > 0
 }
 
 // tenantsOf returns whose the calls are.

@@ -56,23 +56,23 @@ func TestDiagnose(t *testing.T) {
 	}
 	want := []string{
 		`error oauthClient: there is no table "oauth_clients", or the role may not use its schema`,
-		`error "public"."api_keys": row-level security applies to the role: rows that a policy hides could not be told from rows that are gone`,
-		`error "public"."credentials": the role lacks SELECT`,
+		`error apiKey "public"."api_keys": row-level security applies to the role: rows that a policy hides could not be told from rows that are gone`,
+		`error credential "public"."credentials": the role lacks SELECT`,
 		`warning role purger_sick: it has CREATEDB, which no purge needs`,
 		`warning role purger_sick: it may create objects (DDL) in extra, which no purge needs`,
 		`warning role purger_sick: it may change 1 tables that it does not purge: public.billing`,
-		`warning "public"."users": the role has UPDATE, which no purge needs; an owner has them all`,
-		`warning "public"."users": no index begins with the tenant column "tenant_id": every count and every step reads the whole table`,
-		`warning "public"."users": the tenant column "tenant_id" may be NULL: such rows belong to nobody and are never purged`,
+		`warning user "public"."users": the role has UPDATE, which no purge needs; an owner has them all`,
+		`warning user "public"."users": no index begins with the tenant column "tenant_id": every count and every step reads the whole table`,
+		`warning user "public"."users": the tenant column "tenant_id" may be NULL: such rows belong to nobody and are never purged`,
 		`warning public.api_keys: the foreign key "api_keys_user_id_fkey" (user_id) to public.users has no index: each row that is deleted there reads this whole table`,
 		`warning public.events: the foreign key "events_session_id_fkey" (session_id) to public.sessions has no index: each row that is deleted there reads this whole table`,
 		`warning public.events: the foreign key "events_session_id_fkey" refuses the deletion from public.sessions while rows refer to it, and nothing here purges them; let them go along, or have a kind delete them before`,
 		`warning public.sessions: the foreign key "sessions_user_id_fkey" (user_id) to public.users has no index: each row that is deleted there reads this whole table`,
 		`warning "purger_ledger": there is no ledger: when a connection is lost at COMMIT, counts become a lower bound`,
-		`info "public"."api_keys": its number of rows is not known: it was never analyzed`,
-		`info "public"."credentials": no index is on the tenant column and the key: a tenant with very many rows is purged more slowly than need be`,
-		`info "public"."credentials": its number of rows is not known: it was never analyzed`,
-		`info "public"."users": about 1234 rows`,
+		`info apiKey "public"."api_keys": its number of rows is not known: it was never analyzed`,
+		`info credential "public"."credentials": no index is on the tenant column and the key: a tenant with very many rows is purged more slowly than need be`,
+		`info credential "public"."credentials": its number of rows is not known: it was never analyzed`,
+		`info user "public"."users": about 1234 rows`,
 		`info public.sessions: rows go along with those of public.users, by the foreign key "sessions_user_id_fkey", and are not counted`,
 	}
 	if diff := cmp.Diff(want, told(findings)); diff != "" {
@@ -88,9 +88,9 @@ func TestDiagnose(t *testing.T) {
 	}
 	want = []string{
 		`error oauthClient: there is no table "oauth_clients", or the role may not use its schema`,
-		`info "public"."api_keys": about 0 rows`,
-		`info "public"."credentials": about 0 rows`,
-		`info "public"."users": about 1234 rows`,
+		`info apiKey "public"."api_keys": about 0 rows`,
+		`info credential "public"."credentials": about 0 rows`,
+		`info user "public"."users": about 1234 rows`,
 		`info public.events: rows go along with those of public.sessions, by the foreign key "events_session_id_fkey", and are not counted`,
 		`info public.sessions: rows go along with those of public.users, by the foreign key "sessions_user_id_fkey", and are not counted`,
 	}
@@ -197,7 +197,7 @@ DROP ROLE IF EXISTS purger; ALTER TABLE users OWNER TO postgres;
 	}
 	want := []string{
 		"warning role postgres: it is a superuser and may do anything to everything; want a role of its own in the dsn",
-		`info "public"."users": about 0 rows`,
+		`info user "public"."users": about 0 rows`,
 		`info public."user Notes": rows go along with those of public.users, by the foreign key "of a user", and are not counted`,
 	}
 	if diff := cmp.Diff(want, told(after)); diff != "" {

@@ -34,11 +34,20 @@
 // longer than its time-out, because rows are slow to delete, it is tried again in
 // smaller groups, and then in smaller steps.
 //
-// Identifiers are quoted and values are parameters, always. Ids are compared
-// byte by byte: an id that the type of the tenant column cannot hold has no
-// rows. One that PostgreSQL would take for another spelling of the same value,
-// such as a UUID in upper case or the number 007, is refused with an error:
-// whose rows these are cannot be told (G4).
+// Identifiers are quoted and values are parameters, always. Ids are compared byte by
+// byte. An id that the type of the tenant column cannot hold is an error: that nobody
+// could be asked about is no proof that there is nothing (G6). Where only some tenants
+// are in a database, foreignIds: none says that the others have nothing there. An id
+// that PostgreSQL would take for another spelling of the same value, such as a UUID in
+// upper case or the number 007, is refused, too: whose rows these are cannot be told
+// (G4).
+//
+// Statements of the operator's own are tried before they remove anything: for a tenant
+// that does not exist, in a transaction that is rolled back, they must count nothing and
+// remove nothing. And each transaction with one counts before and after it in the same
+// snapshot: a removal by which the count does not fall is rolled back (G4). In the midst
+// of many steps, and where counts take too long, it is the last count that bounds what
+// may go.
 //
 // Row-level security is an error here: rows that a policy hides would be counted
 // as gone (G6). The role needs BYPASSRLS where a table has policies.
@@ -55,10 +64,12 @@
 //
 // # Poolers
 //
-// A pooler that hands connections to others between transactions, such as
-// PgBouncer with pool_mode=transaction, does with default_query_exec_mode=exec in
-// the DSN: then no statement is prepared for later. Without it a pooler must know
-// of prepared statements, as PgBouncer does since 1.21 with
-// max_prepared_statements above 0. Everything else is set in each transaction,
-// and nothing for the session.
+// A pooler that hands connections to others between transactions may stand before
+// the database, such as PgBouncer with pool_mode=transaction. It is found out by the
+// process that answers, which is not the one that introduced itself, and then no
+// statement is prepared. Nothing is set for the session, ever: time-outs and all else
+// are set in each transaction. With default_query_exec_mode in the DSN the operator
+// decides, for instance on cache_statement where PgBouncer knows of prepared statements,
+// as since 1.21 with max_prepared_statements above 0. With pool_mode=statement
+// nothing is removed, and the error names the mode.
 package postgrestarget

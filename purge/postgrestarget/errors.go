@@ -55,6 +55,10 @@ func describe(pg *pgconn.PgError) string {
 		text += "; the application holds a lock on these rows"
 	case codeNoStatement, codeStatementExists:
 		text += "; a pooler that changes connections needs default_query_exec_mode=exec in the DSN"
+	case codeProtocolViolation:
+		if strings.Contains(text, "startup parameter") {
+			text += "; leave it out of the DSN, and name each table with its schema"
+		}
 	}
 	return fmt.Sprintf("%s (SQLSTATE %s)", text, pg.Code)
 }
@@ -82,8 +86,11 @@ const (
 	codeCanceled              = "57014" // for the time that it took, or by request
 	codeBadReference          = "42P10" // no index is as ON CONFLICT wants it
 	codeWrongType             = "42804"
+	codeSerialization         = "40001"
+	codeCheckViolation        = "23514" // of a domain
 	codeNoStatement           = "26000"
 	codeStatementExists       = "42P05"
+	codeProtocolViolation     = "08P01" // what PgBouncer gives to its own errors
 )
 
 // codeOf maps an SQLSTATE. [store.Internal] is not among the answers: it would

@@ -57,7 +57,7 @@ func (t *Target) askLedger(ctx context.Context, b batch) (bool, error) {
 	ctx, cancel := t.bounded(ctx)
 	defer cancel()
 	queue := &pgx.Batch{}
-	t.begin(queue)
+	t.begin(queue, false)
 	var last uuid.UUID
 	queue.Queue(fmt.Sprintf(`INSERT INTO %s AS l (target, purge, kind, deleted, batch, batch_deleted)
 VALUES ($1, $2, $3, 0, $4::uuid, 0)

@@ -108,6 +108,8 @@ type batch struct {
 	ledger string // quoted; "" when there is none
 	// apart: the statement does not write to the ledger by itself.
 	apart bool
+	// snapshot: all statements see the rows as they were at the first.
+	snapshot bool
 	// What it removed, known before COMMIT: how many rows, and of which kind and
 	// purge some of them were.
 	deleted int64

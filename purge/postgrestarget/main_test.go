@@ -71,7 +71,7 @@ type setUp struct {
 	typ      string         // of the tenant column; "" is text NOT NULL
 	sql      string         // in place of schemaSQL
 	noLedger bool
-	through  *pgtest.Proxy
+	through  interface{ Addr() string } // a proxy or a pooler; nil is the server itself
 	config   func(*postgrestarget.Config)
 	options  postgrestarget.Options
 }

@@ -3,12 +3,10 @@ package postgrestarget
 import (
 	"context"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 
-	"github.com/tenantpurge/purger/purge"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -64,53 +62,6 @@ func oneNumber(fields []pgconn.FieldDescription) bool {
 		return true
 	}
 	return false
-}
-
-// removeOwn answers a call with the operator's statement, tenant by tenant.
-func (t *Target) removeOwn(ctx context.Context, conn *lease, s *schema, o *own, p *removing) {
-	did, out := t.inPace(conn, p, o.limited, func(most int64) (purge.Removed, outcome) {
-		return t.ownSteps(ctx, conn, s, o, p, most)
-	})
-	p.answer(did, out.refusal())
-}
-
-func (t *Target) ownSteps(ctx context.Context, conn *lease, s *schema, o *own, p *removing, most int64) (sum purge.Removed, out outcome) {
-	for _, id := range p.fit {
-		if ctx.Err() != nil || conn.lost() {
-			return sum, outcome{err: store.Errorf(store.Unavailable, "delete: not begun: the connection was lost")}
-		}
-		limit := most - sum.Deleted
-		if limit <= 0 {
-			sum.More = true
-			return sum, outcome{}
-		}
-		n, out := t.ownStep(ctx, conn, s, o, p, id, limit)
-		sum.Deleted += n
-		if sum.More = out.err == nil && o.limited && n >= limit; out.err != nil || sum.More {
-			return sum, out
-		}
-	}
-	return sum, outcome{}
-}
-
-// ownStep runs the statement in a transaction of its own, and notes in the
-// ledger how many rows it says to have removed. It returns how many are known to
-// be gone.
-func (t *Target) ownStep(ctx context.Context, conn *lease, s *schema, o *own, p *removing, tenant string, limit int64) (int64, outcome) {
-	args := []any{o.delType.value(tenant)}
-	if o.limited {
-		args = append(args, limit)
-	}
-	b := batch{id: uuid.New(), ledger: s.ledger, apart: true}
-	out := t.transact(ctx, conn, &b, step{o.remove, args, func(rows pgx.Rows) error {
-		n, err := affected(rows)
-		b.removed(p.kind, p.purge, n)
-		return err
-	}})
-	if out.err != nil {
-		return 0, out
-	}
-	return b.deleted, out
 }
 
 // errNoNumber refuses a statement that does not tell what it did.

@@ -2,7 +2,9 @@ package postgrestarget_test
 
 import (
 	"context"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -32,9 +34,9 @@ func pooled(t *testing.T, lost *atomic.Bool, dsn string) *bench {
 	}.make(t)
 }
 
-// TestPurge_StatementsThatAPoolerLostAreMadeAgain: it costs an attempt, without
-// effect, and not one for each tenant.
-func TestPurge_StatementsThatAPoolerLostAreMadeAgain(t *testing.T) {
+// TestPurge_StatementsThatAPoolerLostAreDoneWithout: where a pooler was not found out
+// it costs an attempt, without effect, and from then on none is prepared.
+func TestPurge_StatementsThatAPoolerLostAreDoneWithout(t *testing.T) {
 	var lost atomic.Bool
 	b := pooled(t, &lost, "")
 	b.add(t, "acme", store.KindUser, 9)
@@ -49,13 +51,33 @@ func TestPurge_StatementsThatAPoolerLostAreMadeAgain(t *testing.T) {
 	if left := b.left(t, "acme", store.KindUser); left != 3 {
 		t.Errorf("%d are left, want 3", left)
 	}
-	lost.Store(false)
-	b.wantStep(t, users("acme", all), 3, false)
+	for range 3 {
+		b.wantStep(t, users("acme", 1), 1, true)
+	}
+}
+
+// TestPurge_TheWordOfTheDSNStands: statements that the operator wants prepared are
+// prepared, pooler or not.
+func TestPurge_TheWordOfTheDSNStands(t *testing.T) {
+	var lost atomic.Bool
+	b := pooled(t, &lost, "&default_query_exec_mode=cache_statement")
+	b.add(t, "acme", store.KindUser, 9)
+	b.wantStep(t, users("acme", 3), 3, true)
+	b.wantStep(t, users("acme", 3), 3, true)
+	lost.Store(true)
+	for range 2 {
+		_, err := b.Purge(t.Context(), users("acme", 3))
+		wantCode(t, err, store.Unavailable)
+		lost.Store(false)
+		b.wantStep(t, users("acme", 1), 1, true)
+		lost.Store(true)
+	}
 }
 
 // TestPurge_StatementsOfAnotherClientAreNotAboutRows: behind a pooler the server
 // may have statements by the names that this client gives to its own.
 func TestPurge_StatementsOfAnotherClientAreNotAboutRows(t *testing.T) {
+	var mu sync.Mutex
 	var names []string
 	b := setUp{options: postgrestarget.Options{Pool: func(c *pgxpool.Config) {
 		c.AfterRelease = func(conn *pgx.Conn) bool {
@@ -63,9 +85,12 @@ func TestPurge_StatementsOfAnotherClientAreNotAboutRows(t *testing.T) {
 			if err != nil || len(found) != 1 {
 				return false
 			}
-			names = nil
+			mu.Lock()
+			defer mu.Unlock()
 			for _, row := range found[0].Rows {
-				names = append(names, string(row[0]))
+				if name := string(row[0]); !slices.Contains(names, name) {
+					names = append(names, name)
+				}
 			}
 			return true
 		}

@@ -3,11 +3,13 @@ package postgrestarget
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/store"
 )
 
 // reference is a foreign key to a table, or to one that a cascade reaches.
@@ -16,6 +18,7 @@ type reference struct {
 	ChildOID                    uint32
 	Columns                     []string
 	Indexed, Partitioned        bool
+	ChildName                   string // without its schema
 	// Cascading is what the constraint would be like if it let rows go along.
 	Cascading string
 }
@@ -35,7 +38,7 @@ SELECT f.conname, pg_catalog.format('%I.%I', cn.nspname, c.relname), pg_catalog.
                  AND (i.indpred IS NULL OR pg_catalog.pg_get_expr(i.indpred, i.indrelid) = (
                    SELECT pg_catalog.format('(%I IS NOT NULL)', a.attname) FROM pg_catalog.pg_attribute a
                    WHERE a.attrelid = f.conrelid AND a.attnum = i.indkey[0]))),
-       c.relkind = 'p',
+       c.relkind = 'p', c.relname,
        pg_catalog.format('FOREIGN KEY (%s) REFERENCES %I.%I (%s)',
          (SELECT string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY k.place) FROM unnest(f.conkey) WITH ORDINALITY k (num, place)
           JOIN pg_catalog.pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = k.num), pn.nspname, p.relname,
@@ -60,17 +63,11 @@ func (d *diagnosis) foreignKeys(ctx context.Context, tbl *table) error {
 	}
 	references, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (reference, error) {
 		var r reference
-		err := row.Scan(&r.Name, &r.Child, &r.Parent, &r.Action, &r.ChildOID, &r.Columns, &r.Indexed, &r.Partitioned, &r.Cascading)
+		err := row.Scan(&r.Name, &r.Child, &r.Parent, &r.Action, &r.ChildOID, &r.Columns, &r.Indexed, &r.Partitioned, &r.ChildName, &r.Cascading)
 		return r, err
 	})
 	if err != nil {
 		return err
-	}
-	purged := map[uint32]bool{}
-	for _, src := range d.schema.sources {
-		if src.table != nil {
-			purged[src.table.oid] = true
-		}
 	}
 	for _, r := range references {
 		columns := strings.Join(r.Columns, ", ")
@@ -78,9 +75,13 @@ func (d *diagnosis) foreignKeys(ctx context.Context, tbl *table) error {
 			d.add(purge.SeverityWarning, r.Child, indexSQL(r.Child, r.Partitioned, r.Columns),
 				"the foreign key %q (%s) to %s has no index: each row that is deleted there reads this whole table", r.Name, columns, r.Parent)
 		}
-		switch {
-		case purged[r.ChildOID]:
-		case r.Action == "a" || r.Action == "r":
+		by := d.purgers.of(r.ChildOID, r.ChildName)
+		switch refuses := r.Action == "a" || r.Action == "r"; {
+		case r.ChildOID == tbl.oid:
+		case refuses && len(by) > 0:
+			d.order(tbl, r, by)
+		case slices.ContainsFunc(by, func(p purger) bool { return p.oid == r.ChildOID }): // and counts them
+		case refuses:
 			d.add(purge.SeverityWarning, r.Child,
 				fmt.Sprintf("ALTER TABLE %s DROP CONSTRAINT %s, ADD CONSTRAINT %[2]s %s", r.Child, quote(r.Name), r.Cascading),
 				"the foreign key %q refuses the deletion from %s while rows refer to it, and nothing here purges them; let them go along, or have a kind delete them before",
@@ -90,4 +91,17 @@ func (d *diagnosis) foreignKeys(ctx context.Context, tbl *table) error {
 		}
 	}
 	return nil
+}
+
+// order looks at rows that others refer to, which others are to remove before.
+func (d *diagnosis) order(tbl *table, r reference, by purgers) {
+	kind := d.purgers.kindsOf(tbl)[0]
+	for _, p := range by {
+		if before(p.kind, kind) {
+			return
+		}
+	}
+	d.add(purge.SeverityWarning, r.Child, "",
+		"the foreign key %q refuses the deletion from %s while rows refer to it, and %s does not remove them before kind %s: the order is %v; have a kind that comes before remove them, or statements of kind %[4]s remove both",
+		r.Name, r.Parent, by[0].name(), kind, store.Kinds())
 }

@@ -42,8 +42,8 @@ func (t *Target) removeGroup(ctx context.Context, calls []*removing) {
 		case p.onAccount && s.ledger == "":
 			p.answer(purge.Removed{}, s.errOffAccount())
 		case src.err != nil:
-			p.answer(purge.Removed{}, src.err)
-		case !fitting(p, src.removalType()):
+			p.answer(purge.Removed{}, t.advised(src.err))
+		case !fitting(p, src):
 		case src.own != nil:
 			t.removeOwn(ctx, conn, s, src.own, p)
 		case slow, t.walks.first(p) >= 0:
@@ -55,14 +55,6 @@ func (t *Target) removeGroup(ctx context.Context, calls []*removing) {
 	for _, part := range t.widths.split(group) {
 		t.removeRows(ctx, conn, s, part)
 	}
-}
-
-// removalType returns the type that a tenant's id has in a removal.
-func (s *source) removalType() columnType {
-	if s.own != nil {
-		return s.own.delType
-	}
-	return s.table.typ
 }
 
 // removeRows answers calls about tables together. When they are about too many

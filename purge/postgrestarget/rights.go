@@ -72,17 +72,21 @@ func (d *diagnosis) ownRoleSQL() string {
 	return strings.Join(sql, ";\n")
 }
 
-// otherTables returns the tables beyond those configured that the role may
-// change. With statements of the operator's own it cannot be told which those
+// otherTables returns the tables beyond those configured, here and in targets on the
+// same database, that the role may change. With statements of the operator's own it cannot be told which those
 // need.
 func (d *diagnosis) otherTables(ctx context.Context) ([]string, error) {
 	known := []uint32{}
-	for _, src := range d.schema.sources {
-		if src.own != nil {
+	for _, p := range d.purgers {
+		if p.remove != "" {
 			return nil, nil
 		}
-		if src.table != nil {
-			known = append(known, src.table.oid)
+		known = append(known, p.oid)
+	}
+	ledgers := []string{d.ledgerName()}
+	for _, other := range d.target.beside {
+		if name, err := parseName(other.withDefaults().Ledger); err == nil {
+			ledgers = append(ledgers, name.Sanitize())
 		}
 	}
 	var others []string
@@ -90,11 +94,11 @@ func (d *diagnosis) otherTables(ctx context.Context) ([]string, error) {
 SELECT array(SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
              FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
              WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND c.oid <> ALL ($1::oid[])
-               AND c.oid IS DISTINCT FROM pg_catalog.to_regclass($2)
+               AND NOT EXISTS (SELECT FROM unnest($2::text[]) l (name) WHERE pg_catalog.to_regclass(l.name) = c.oid)
                AND NOT EXISTS (SELECT FROM pg_catalog.pg_partition_ancestors(c.oid) a WHERE a.relid = ANY ($1::oid[]))
                AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
                AND pg_catalog.has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE') ORDER BY 1)`,
-		known, d.ledgerName()).Scan(&others)
+		known, ledgers).Scan(&others)
 	return others, err
 }
 

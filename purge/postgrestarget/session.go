@@ -78,8 +78,12 @@ func (t *Target) settings(b *pgx.Batch, readOnly bool) {
 func milliseconds(d time.Duration) string { return strconv.FormatInt(max(d.Milliseconds(), 1), 10) }
 
 // begin queues the start of a transaction that writes.
-func (t *Target) begin(b *pgx.Batch) {
-	b.Queue("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+func (t *Target) begin(b *pgx.Batch, snapshot bool) {
+	level := "READ COMMITTED"
+	if snapshot {
+		level = "REPEATABLE READ"
+	}
+	b.Queue("BEGIN ISOLATION LEVEL " + level + " READ WRITE")
 	t.settings(b, false)
 }
 
@@ -96,8 +100,9 @@ func rollback(conn *pgxpool.Conn) {
 }
 
 // Check implements [purge.Checker]: the tables are there, and the role may
-// count and delete in them; what goes by the name of the ledger is one; the
-// statement for subscriptions answers.
+// count and delete in them; statements of the operator's own leave nobody's rows
+// alone; what goes by the name of the ledger is one; the statement for subscriptions
+// answers.
 func (t *Target) Check(ctx context.Context) error {
 	s, err := t.schemaAnew(ctx)
 	if err != nil {
@@ -115,13 +120,17 @@ func (t *Target) Check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Release()
+	l := &lease{conn}
+	defer l.release()
 	for _, kind := range t.kinds {
 		src := s.sources[kind]
 		if src.err != nil {
-			return src.err
+			return t.advised(src.err)
 		}
-		if src.table == nil {
+		if src.own != nil {
+			if err := t.tryOwn(ctx, l, kind, src.own); err != nil && !aboutValue(err) {
+				return t.ifForbidden(refusedTry(kind, err))
+			}
 			continue
 		}
 		var may bool
@@ -131,7 +140,7 @@ func (t *Target) Check(ctx context.Context) error {
 			return refused("look at rights", err)
 		}
 		if !may {
-			return store.Errorf(store.Forbidden, "the role may not both SELECT and DELETE in %s", src.table.name)
+			return t.advised(store.Errorf(store.Forbidden, "the role may not both SELECT and DELETE in %s", src.table.name))
 		}
 	}
 	return nil

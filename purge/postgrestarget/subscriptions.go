@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tenantpurge/purger/purge"
@@ -69,7 +68,7 @@ func (t *Target) ActiveSubscriptions(ctx context.Context, tenantID string) (int6
 		return 0, err
 	}
 	if s.subscriptions.err != nil {
-		return 0, s.subscriptions.err
+		return 0, t.advised(s.subscriptions.err)
 	}
 	if fits, err := s.subscriptions.typ.fits(tenantID); err != nil {
 		return 0, err
@@ -87,12 +86,12 @@ func (t *Target) ActiveSubscriptions(ctx context.Context, tenantID string) (int6
 	t.settings(b, true)
 	var n int64
 	b.Queue(t.cfg.Subscriptions, s.subscriptions.typ.value(tenantID)).Query(func(rows pgx.Rows) error {
-		n, err = onlyNumber(rows)
+		n, err = onlyNumber("subscriptions", rows)
 		return err
 	})
 	err = conn.SendBatch(ctx, b).Close()
 	t.learn(conn, err)
-	return n, refused("subscriptions", err)
+	return n, t.ifForbidden(refused("subscriptions", err))
 }
 
 // unfit refuses an id that the type cannot hold.
@@ -104,20 +103,9 @@ func (c columnType) unfit() error {
 		"subscriptions: $1 of the statement is of type %s, and the tenant's id is no value of it: cast it, as in $1::text", c.sql)
 }
 
-// nobody returns an id that fits the type, and that no tenant has.
-func (c columnType) nobody() string {
-	switch {
-	case c.bits > 0:
-		return "-1"
-	case c.sql == "uuid":
-		return uuid.Nil.String()
-	}
-	return "purger-probe"
-}
-
 // onlyNumber returns the number in the one row that there must be. Anything else
-// is no answer, and not 0.
-func onlyNumber(rows pgx.Rows) (int64, error) {
+// is no answer, and not 0. what names the statement in errors.
+func onlyNumber(what string, rows pgx.Rows) (int64, error) {
 	var n *int64
 	seen := 0
 	for rows.Next() {
@@ -134,11 +122,11 @@ func onlyNumber(rows pgx.Rows) (int64, error) {
 	const want = "want one row with one number, 0 or more"
 	switch {
 	case seen != 1:
-		return 0, store.Errorf(store.Precondition, "subscriptions: the statement returned %d rows; %s", seen, want)
+		return 0, store.Errorf(store.Precondition, "%s: the statement returned %d rows; %s", what, seen, want)
 	case n == nil:
-		return 0, store.Errorf(store.Precondition, "subscriptions: the statement returned NULL; %s", want)
+		return 0, store.Errorf(store.Precondition, "%s: the statement returned NULL; %s", what, want)
 	case *n < 0:
-		return 0, store.Errorf(store.Precondition, "subscriptions: the statement returned %d; %s", *n, want)
+		return 0, store.Errorf(store.Precondition, "%s: the statement returned %d; %s", what, *n, want)
 	}
 	return *n, nil
 }

@@ -15,13 +15,15 @@ import (
 )
 
 // Target is a database that holds resources of tenants. It implements
-// [purge.GroupTarget], [purge.Accountant], [purge.Checker], [purge.Doctor],
-// [purge.Initializer] and io.Closer.
+// [purge.GroupTarget], [purge.Accountant], [purge.Witness], [purge.Checker],
+// [purge.Doctor], [purge.Initializer] and io.Closer.
 type Target struct {
 	cfg   Config
 	log   *zap.Logger
 	pool  *pgxpool.Pool
 	kinds []store.Kind
+	// Others on the same database, see [Options.Beside].
+	beside []Config
 
 	catalog  catalog
 	counts   *gatherer[int64]
@@ -29,17 +31,26 @@ type Target struct {
 	walks    walks
 	widths   widths
 	pace     pace
-	closed   atomic.Bool
+	pooler   pooler
+	// Of statements of the operator's own.
+	allowances allowances
+	proven     proven
+	closed     atomic.Bool
 }
 
 var (
 	_ purge.GroupTarget = (*Target)(nil)
 	_ purge.Accountant  = (*Target)(nil)
+	_ purge.Witness     = (*Target)(nil)
 	_ purge.Checker     = (*Target)(nil)
 	_ purge.Doctor      = (*Target)(nil)
 	_ purge.Initializer = (*Target)(nil)
 	_ purge.Closer      = (*Target)(nil)
 )
+
+// SeesAll implements [purge.Witness]: what is counted and what is deleted are the
+// same rows of one primary.
+func (t *Target) SeesAll() bool { return true }
 
 // New returns a target. It checks all that can be checked without a
 // connection, and makes none: errors are [store.Invalid] and name the field.
@@ -54,19 +65,21 @@ func New(cfg Config, opt Options) (*Target, error) {
 	}
 	// A statement whose caller has gone is cancelled at the server, too.
 	p.ConnConfig.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
-		return &pgconn.CancelRequestContextWatcherHandler{Conn: c, DeadlineDelay: cancelDelay}
+		return &canceller{conn: c}
 	}
 	if opt.Pool != nil {
 		opt.Pool(p)
 	}
-	pool, err := pgxpool.NewWithConfig(context.Background(), p)
-	if err != nil {
-		return nil, store.Errorf(store.Invalid, "dsn: %s", dsnProblem(err)).At("dsn")
-	}
-	t := &Target{cfg: cfg, log: opt.Logger, pool: pool, catalog: catalog{turn: make(chan struct{}, 1)}}
+	t := &Target{cfg: cfg, log: opt.Logger, catalog: catalog{turn: make(chan struct{}, 1)}}
 	if t.log == nil {
 		t.log = zap.NewNop()
 	}
+	t.pooler.told = toldExecMode(cfg.DSN)
+	t.pooler.attach(p, t.log.With(zap.String("target", cfg.Name)))
+	if t.pool, err = pgxpool.NewWithConfig(context.Background(), p); err != nil {
+		return nil, store.Errorf(store.Invalid, "dsn: %s", dsnProblem(err)).At("dsn")
+	}
+	t.beside = opt.Beside
 	t.counts, t.removals = newGatherer(t.countGroup), newGatherer(t.removeGroup)
 	for _, kind := range store.Kinds() {
 		if _, ok := cfg.Kinds[kind]; ok {
@@ -87,7 +100,8 @@ func (t *Target) Count(ctx context.Context, tenantID string, kind store.Kind) (i
 	if err := t.known(kind); err != nil {
 		return 0, err
 	}
-	return t.counts.do(ctx, call{tenants: []string{tenantID}, kind: kind})
+	n, err := t.counts.do(ctx, call{tenants: []string{tenantID}, kind: kind})
+	return n, t.ifForbidden(err)
 }
 
 // GroupSize implements [purge.GroupTarget]. What a statement of the operator's
@@ -104,7 +118,8 @@ func (t *Target) CountGroup(ctx context.Context, tenantIDs []string, kind store.
 	if err := t.known(kind); err != nil || len(tenantIDs) == 0 {
 		return 0, err
 	}
-	return t.counts.do(ctx, call{tenants: tenantIDs, kind: kind})
+	n, err := t.counts.do(ctx, call{tenants: tenantIDs, kind: kind})
+	return n, t.ifForbidden(err)
 }
 
 // Purge implements [purge.Target].
@@ -120,9 +135,10 @@ func (t *Target) PurgeGroup(ctx context.Context, tenantIDs []string, r purge.Req
 	if r.Limit < 1 {
 		return purge.Removed{}, store.Errorf(store.Invalid, "limit %d; want 1 or more", r.Limit).At("limit")
 	}
-	return t.removals.do(ctx, call{
+	did, err := t.removals.do(ctx, call{
 		tenants: tenantIDs, kind: r.Kind, limit: min(r.Limit, math.MaxInt32), purge: r.PurgeID, onAccount: r.OnAccount,
 	})
+	return did, t.ifForbidden(err)
 }
 
 // known refuses a kind that is not configured, and every call after Close.

@@ -47,7 +47,7 @@ func (t *Target) transact(ctx context.Context, l *lease, b *batch, steps ...step
 	bounded, cancel := t.bounded(ctx)
 	defer cancel()
 	queue := &pgx.Batch{}
-	t.begin(queue)
+	t.begin(queue, b.snapshot)
 	for _, s := range steps {
 		queue.Queue(s.sql, s.args...).Query(s.read)
 	}
@@ -75,6 +75,7 @@ func (t *Target) learn(conn *pgxpool.Conn, err error) {
 		t.catalog.forget()
 	}
 	if statementsLost(err) {
+		t.pooler.lost()
 		ctx, cancel := context.WithTimeout(context.Background(), cancelDelay)
 		defer cancel()
 		_ = conn.Conn().Close(ctx)
