@@ -50,12 +50,15 @@ searched. It changes nothing. The exit code is 1 when it found an error.`,
 }
 
 // fixes shows below the table what would mend each finding, in lines as they are,
-// since they are to be copied.
+// since they are to be copied; once, where it would mend several.
 func fixes(t *table, found []finding) {
+	type fix struct{ target, text string }
+	shown := map[fix]bool{}
 	for _, f := range found {
-		if f.Fix == "" {
+		if f.Fix == "" || shown[fix{f.Target, f.Fix}] {
 			continue
 		}
+		shown[fix{f.Target, f.Fix}] = true
 		t.text("")
 		t.text("To mend %s (%s):", f.Subject, f.Target)
 		for line := range strings.SplitSeq(strings.TrimRight(f.Fix, "\n"), "\n") {

@@ -11,6 +11,7 @@ func TestFixes_AreShownAsTheyAreToBeCopied(t *testing.T) {
 	found := []finding{
 		{"app", purge.Finding{Subject: "users", Text: "there are rows"}},
 		{"app", purge.Finding{Subject: "ledger", Text: "it is missing", Fix: "CREATE TABLE \"ledger\" (\n  id text -- the \x1b[1mkey\n);\n"}},
+		{"app", purge.Finding{Subject: "the same", Text: "it is missing, too", Fix: "CREATE TABLE \"ledger\" (\n  id text -- the \x1b[1mkey\n);\n"}},
 	}
 	var b bytes.Buffer
 	if err := formatTable.write(&b, found, func(t *table) { fixes(t, found) }); err != nil {

@@ -168,7 +168,7 @@ func (x *external) newTarget(cfg config.Config, t config.Target, where string, s
 	switch c := options.(type) {
 	case postgrestarget.Config:
 		c.Name = t.Name
-		return made(postgrestarget.New(c, postgrestarget.Options{Logger: log}))
+		return made(postgrestarget.New(c, postgrestarget.Options{Logger: log, Beside: beside(cfg, t)}))
 	case resttarget.Config:
 		c.Name = t.Name
 		return made(resttarget.New(c, resttarget.Options{Logger: log}))
@@ -194,6 +194,20 @@ func (x *external) newTarget(cfg config.Config, t config.Target, where string, s
 		return made(oauthtarget.New(c, opt))
 	}
 	return nil, store.Errorf(store.Internal, "type %q is in the configuration and not in the daemon", t.Type)
+}
+
+// beside returns the other targets with the same DSN, as it stands in the file, and
+// without it.
+func beside(cfg config.Config, t config.Target) []postgrestarget.Config {
+	mine, _ := t.Options.(postgrestarget.Config)
+	var others []postgrestarget.Config
+	for _, other := range cfg.Targets {
+		if c, ok := other.Options.(postgrestarget.Config); ok && other.Name != t.Name && c.DSN == mine.DSN {
+			c.Name, c.DSN = other.Name, ""
+			others = append(others, c)
+		}
+	}
+	return others
 }
 
 // made keeps a target that is nil from being one that is not.

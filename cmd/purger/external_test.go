@@ -8,10 +8,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
 
 	"github.com/tenantpurge/purger/cmd/internal/config"
 	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/purge/postgrestarget"
+	"github.com/tenantpurge/purger/purge/resttarget"
 	"github.com/tenantpurge/purger/store/boltstore"
 )
 
@@ -80,6 +83,23 @@ func TestOpenExternal_MakesATargetAndASourceOfEveryType(t *testing.T) {
 		if err := st.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// A doctor knows what others purge by the same role, and no secret of theirs.
+func TestBeside_IsWhatHasTheSameDSN(t *testing.T) {
+	of := func(name, dsn string) config.Target {
+		return config.Target{Name: name, Type: "postgres", Options: postgrestarget.Config{DSN: dsn, Ledger: name}}
+	}
+	cfg := config.Config{Targets: []config.Target{
+		of("a", "host=one"), of("b", "host=one"), of("c", "host=two"), {Name: "d", Options: resttarget.Config{}}, of("e", "host=one"),
+	}}
+	want := []postgrestarget.Config{{Name: "a", Ledger: "a"}, {Name: "e", Ledger: "e"}}
+	if diff := cmp.Diff(want, beside(cfg, cfg.Targets[1])); diff != "" {
+		t.Errorf("beside (-want +got):\n%s", diff)
+	}
+	if got := beside(cfg, cfg.Targets[2]); got != nil {
+		t.Errorf("beside c: %+v", got)
 	}
 }
 

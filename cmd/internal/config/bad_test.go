@@ -33,6 +33,11 @@ func bad() map[string][]string {
 			`:11: targets[2]: "crm": want a mapping with the keys name, type, policy and those of the type`,
 			`:14: targets[4].name: "crm" is the name of the target in line 12; want another`,
 		},
+		"bad-targets-postgres.yaml": {
+			`:5: targets[0].statementTimeout: "5m": want less than policy.timeout, which is 30s`,
+			`:8: targets[1].statementTimeout: is 25s when it is not set; want less than policy.timeout, which is 20s`,
+			`:20: targets[3].kinds.credential: the target one has the same table and tenant column, by the same dsn; want each row to be in one target`,
+		},
 		"bad-secrets.yaml": {
 			`:5: targets[0].clients: <secret>: a secret does not belong into the file; want ${credential:NAME} or ${file:/path}`,
 			`:7: targets[0].headers.X-Api-Key: <secret>: a secret does not belong into the file; want ${credential:NAME} or ${file:/path}`,
@@ -43,12 +48,14 @@ func bad() map[string][]string {
 			`:2: source.type: "csv": want one of postgres, rest`,
 			`:3: source.every: "0s": want 1s to 168h`,
 			`:4: source.maxChange: 20: want a number from 0 to 1, such as 0.2`,
+			`:5: source.syncTimeout: "5s": want 10s to 24h`,
+			`:6: source.maxAge: "1s": want 1m to 720h, or 0s for three times every, and an hour at the least`,
 		},
 		"bad-source-keys.yaml": {
 			`:3: source.dsn: "postgres://purger:${env:PGPASSWORD}@db/crm": ${env:...} refers to nothing; want ${credential:NAME} or ${file:/path}`,
 			`:4: source.evry: unknown key; did you mean every?`,
 			`:5: source.max_change: unknown key; did you mean maxChange?`,
-			`:6: source.sometimes: unknown key; want one of type, every, maxChange, maxChangeFloor, name, dsn, query, channel, conns, fetch, timeout, snapshotTimeout`,
+			`:6: source.sometimes: unknown key; want one of type, every, syncTimeout, maxAge, maxChange, maxChangeFloor, name, dsn, query, channel, conns, fetch, timeout, snapshotTimeout, standby`,
 		},
 		"bad-api-immediateDelete.yaml": {
 			`:2: api.immediateDelete: "yes": want one of never, disabled, any`,

@@ -91,6 +91,10 @@ func targets(key string, at func(*Config) *[]Target) field {
 					more = append(more, itemError{item: item, under: fmt.Sprintf("[%d].name", i), key: true,
 						err: fmt.Errorf("%q is the name of the target in line %d; want another", t.Name, line)})
 				}
+				if other, kind := sameRows(list, t); other != "" {
+					more = append(more, itemError{item: item, under: fmt.Sprintf("[%d].kinds.%s", i, kind), key: true,
+						err: fmt.Errorf("the target %s has the same table and tenant column, by the same dsn; want each row to be in one target", other)})
+				}
 				first[t.Name] = item.Line
 				if len(more) > 0 {
 					t.Options = nil
@@ -111,6 +115,26 @@ func targets(key string, at func(*Config) *[]Target) field {
 			return n
 		},
 	}
+}
+
+// sameRows returns which target of a list has rows that another one has, too, and of
+// which kind they are there; "" for none.
+func sameRows(list []Target, t Target) (other string, kind store.Kind) {
+	c, _ := t.Options.(postgrestarget.Config)
+	for _, earlier := range list {
+		e, ok := earlier.Options.(postgrestarget.Config)
+		if !ok || e.DSN == "" || e.DSN != c.DSN {
+			continue
+		}
+		for _, kind := range store.Kinds() {
+			for _, k := range e.Kinds {
+				if k.SameRows(c.Kinds[kind]) {
+					return earlier.Name, kind
+				}
+			}
+		}
+	}
+	return "", ""
 }
 
 // readTarget reads one item: name, type and policy, and beside them the keys of
@@ -146,8 +170,14 @@ func readTarget(path string, n *yaml.Node) (Target, []error) {
 	options := reflect.New(kind)
 	errs = append(errs, readRecord(path, its, options.Elem(), "name", "type", "policy")...)
 	t.Options = options.Elem().Interface()
-	if _, err := t.Policy.Parsed(); err != nil {
+	policy, err := t.Policy.Parsed()
+	if err != nil {
 		errs = append(errs, policyErrors(path, n, mine, err)...)
+	}
+	if c, ok := t.Options.(postgrestarget.Config); ok && len(errs) == 0 {
+		if err := c.CheckPolicy(policy); err != nil {
+			errs = append(errs, errorAt(path, n, its, "statementTimeout", err))
+		}
 	}
 	return t, errs
 }
