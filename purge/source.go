@@ -178,7 +178,7 @@ func sameGrace(a *store.Adoption, kept *store.Tenant) bool {
 }
 
 // sourceActor is who makes the changes that a source asks for.
-func sourceActor(s Source) store.Actor { return store.Actor{ID: "source:" + s.Name()} }
+func sourceActor(s Source) store.Actor { return store.Actor{ID: store.SourceActorPrefix + s.Name()} }
 
 // checkSource returns an Invalid error for a source whose name cannot be used.
 func checkSource(s Source) error {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -102,7 +103,7 @@ type SyncCounts struct {
 	Due       int64 `json:"due"`
 	Unchanged int64 `json:"unchanged"`
 	// Overruled counts those among Changed and Unchanged that are disabled in the
-	// source, and that a person reactivated since.
+	// source, and that a person reactivated, or disabled until later, since.
 	Overruled int64 `json:"overruled"`
 	// Rejected rows are in the dead letters, as far as there is room. Unplaced
 	// counts those among them which may be of a tenant that is not kept, and do not
@@ -291,16 +292,29 @@ func (a *Adoption) Date() time.Time {
 	return PurgeDate(Trim(a.DisabledAt), a.PurgeAfterDays)
 }
 
-// Overruled reports whether a person reactivated the tenant since it was disabled
-// as the adoption says: the person's decision is the newer one, and stands until
-// the source says that the tenant is active, or was disabled later than that (G2).
+// Overruled reports whether a person has decided about the tenant since it was
+// disabled as the adoption says. A reactivation stands until the source says that
+// the tenant is active, or was disabled later than that (G2). A grace period that a
+// person began anew does not end before the date that was promised then, unless the
+// source says the same of it (G1).
 //
 // The instants are of two clocks. One that the reactivation cancelled does not
 // come back, whatever the difference, see [Reactivate]; for another that is close
 // to it the tenant stays active where the source's clock is behind.
 func (a *Adoption) Overruled(t *Tenant) bool {
-	return a.Disabled && t.Status == StatusActive && !t.ReactivatedAt.IsZero() && !Trim(a.DisabledAt).After(t.ReactivatedAt)
+	at := Trim(a.DisabledAt)
+	switch {
+	case !a.Disabled, at.IsZero():
+		return false
+	case t.Status == StatusActive:
+		return !t.ReactivatedAt.IsZero() && !at.After(t.ReactivatedAt)
+	}
+	person := t.DisabledBy.ID != "" && !strings.HasPrefix(t.DisabledBy.ID, SourceActorPrefix)
+	return t.Status == StatusDisabled && person && at.Before(t.DisabledAt) && a.Date().Before(t.EstimatedPurgeDate)
 }
+
+// SourceActorPrefix begins the ids of the actors that sources are, and of no other.
+const SourceActorPrefix = "source:"
 
 // Adopt makes the tenant what a source says of it, unless that is overruled. The
 // grace period need not be within the bounds that people have to keep to; the

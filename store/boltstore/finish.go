@@ -200,6 +200,11 @@ func (w *wtx) finish(at spot, top, old *record, nodes []node, held tally, v stor
 	if len(v.Unaccounted) > 0 {
 		r.Unaccounted, r.CountsExact = v.Unaccounted, false
 	}
+	if len(r.LowerBounds)+len(r.Unaccounted) > 0 {
+		if err := w.needSchema(schemaLowerBounds); err != nil {
+			return store.Receipt{}, err
+		}
+	}
 	body, err := r.Seal(func(digest string) (store.AuditRef, error) {
 		return w.audit(store.Entry{
 			At: store.Timestamp{Time: v.At}, Actor: p.ClaimedBy, Action: store.ActionPurge, TenantID: top.ID,

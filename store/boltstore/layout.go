@@ -12,12 +12,13 @@ import (
 // opens it as long as it understands it, and refuses to afterwards.
 const (
 	format             = "purger store"
-	schema             = schemaSourceDown
+	schema             = schemaLowerBounds
 	schemaFirst        = 1
 	schemaGoneTogether = 2 // keyGone with more than one id
 	schemaSource       = 3 // blocks that come from the source of tenants
 	schemaReactivated  = 4 // tenants that a person reactivated, with a source; see keyReactivated
 	schemaSourceDown   = 5 // a block more that comes from the source
+	schemaLowerBounds  = 6 // receipts with members that their digest is of
 )
 
 // The buckets at the top of the file.

@@ -85,8 +85,8 @@ func TestOpen_RefusesWhatIsNotItsStore(t *testing.T) {
 		}, []string{"not a regular file"}},
 		"foreign bbolt":  {edit(func(tx *bolt.Tx) error { return tx.DeleteBucket(bucketMeta) }), []string{"not a store of purger"}},
 		"another format": {edit(func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(keyFormat, []byte("etcd")) }), []string{"not a store of purger"}},
-		"newer schema": {edit(func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(keySchema, []byte{0, 0, 0, 6}) }),
-			[]string{"schema 6", "knows 5", "newer version"}},
+		"newer schema": {edit(func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(keySchema, []byte{0, 0, 0, 7}) }),
+			[]string{"schema 7", "knows 6", "newer version"}},
 		"a bucket missing": {edit(func(tx *bolt.Tx) error { return tx.DeleteBucket(bucketDue) }), []string{"lacks bucket due"}},
 	}
 	for name, c := range cases {

@@ -28,6 +28,7 @@ type modelTenant struct {
 	updated    time.Time
 	at, date   time.Time // disabledAt and estimatedPurgeDate
 	stands     time.Time // reactivatedAt
+	source     bool      // it is disabled as a source says
 	days       int
 	held       bool
 	until      time.Time // of the hold, as are:

@@ -182,8 +182,13 @@ func (m *machine) inactive(id string) bool {
 // change applies a change to a drawn tenant. refused says when the rules
 // forbid it, apply changes the model and reports whether it is a change.
 func (m *machine) change(t *rapid.T, c store.Change, refused func(*modelTenant) store.Code, apply func(*modelTenant) bool) {
+	m.changeAs(t, m.origin(), c, refused, apply)
+}
+
+// changeAs is change by another than a person.
+func (m *machine) changeAs(t *rapid.T, o store.Origin, c store.Change, refused func(*modelTenant) store.Code, apply func(*modelTenant) bool) {
 	id := m.anyID(t)
-	up := store.Update{Origin: m.origin(), Change: c}
+	up := store.Update{Origin: o, Change: c}
 	code := m.missing(id)
 	if code == "" {
 		tn := m.tenants[id]
@@ -219,9 +224,9 @@ func irrevocable(t *modelTenant) store.Code {
 func (m *machine) deactivate(t *rapid.T) {
 	days := rapid.SampledFrom([]int{10, 10, 11, 30, 90}).Draw(t, "days")
 	m.change(t, store.Deactivate(days, store.Grace{}, nil), irrevocable, func(tn *modelTenant) bool {
-		same := tn.status == store.StatusDisabled && tn.at.Equal(m.now) && tn.days == days && tn.block == nil
+		same := tn.status == store.StatusDisabled && tn.at.Equal(m.now) && tn.days == days && tn.block == nil && !tn.source
 		tn.status, tn.at, tn.days, tn.date, tn.block = store.StatusDisabled, m.now, days, m.now.Add(time.Duration(days)*day), nil
-		tn.stands = time.Time{}
+		tn.stands, tn.source = time.Time{}, false
 		return !same
 	})
 }
@@ -254,7 +259,9 @@ func (m *machine) adopt(t *rapid.T) {
 		ago := rapid.SampledFrom([]time.Duration{0, time.Millisecond, time.Hour, 10 * day, -time.Hour}).Draw(t, "ago")
 		a.DisabledAt, a.PurgeAfterDays = m.now.Add(-ago), rapid.SampledFrom([]int{10, 30}).Draw(t, "days")
 	}
-	m.change(t, store.Adopt(a), irrevocable, func(tn *modelTenant) bool {
+	o := m.origin()
+	o.Actor = crm
+	m.changeAs(t, o, store.Adopt(a), irrevocable, func(tn *modelTenant) bool {
 		switch {
 		case !a.Disabled && tn.status == store.StatusActive:
 			if tn.stands.IsZero() || !tn.updated.Before(m.now) {
@@ -265,11 +272,14 @@ func (m *machine) adopt(t *rapid.T) {
 			tn.status, tn.at, tn.days, tn.date, tn.block = store.StatusActive, time.Time{}, 0, time.Time{}, nil
 		case !tn.stands.IsZero() && !a.DisabledAt.After(tn.stands):
 			return false // a person's decision is newer
+		case tn.status == store.StatusDisabled && !tn.source && a.DisabledAt.Before(tn.at) && a.Date().Before(tn.date):
+			return false // and so is a person's promise
 		case tn.status == store.StatusDisabled && tn.at.Equal(a.DisabledAt) && tn.days == a.PurgeAfterDays:
 			return false
 		default:
 			tn.status, tn.at, tn.days, tn.block = store.StatusDisabled, a.DisabledAt, a.PurgeAfterDays, nil
 			tn.date, tn.stands = a.DisabledAt.Add(time.Duration(a.PurgeAfterDays)*day), time.Time{}
+			tn.source = true
 		}
 		return true
 	})

@@ -13,6 +13,7 @@ func reactivatedCases() []testCase {
 		{"StandsOverTheNamesThatTheSourceGives", reactivatedNamed},
 		{"EndsWithTheSourceThatSaysTheSame_G2", reactivatedAgreed},
 		{"EndsWithADeactivationByAPerson", reactivatedDeactivated},
+		{"IsNotUndoneBehindADeactivationByAPerson_G1", reactivatedPromised},
 		{"StandsAgainstAClockThatIsAhead_G2", reactivatedAhead},
 		{"IsOfOneTenantAlone", reactivatedAlone},
 		{"StandsBehindADeactivationThatIsTakenBack_G2", reactivatedUndone},
@@ -53,6 +54,35 @@ func (e *env) wantDisabled(id string, since time.Time) {
 	got := e.tenant(id)
 	if got.Status != store.StatusDisabled || !got.DisabledAt.Equal(since) || !got.EstimatedPurgeDate.Equal(since.Add(30*day)) || !got.ReactivatedAt.IsZero() {
 		e.t.Errorf("%+v; want it disabled at %s, for 30 days", got, store.FormatTime(since))
+	}
+}
+
+func reactivatedPromised(e *env) {
+	e.reactivated("acme", t0)
+	at := reactivatedAt.Add(day)
+	promised := e.update("acme", at, store.Deactivate(30, store.Grace{}, nil))
+	e.changesNothing("what the source said before", func() {
+		e.adopt("acme", off(t0))
+		e.adopt("acme", store.Adoption{Disabled: true, DisabledAt: at.Add(-time.Millisecond), PurgeAfterDays: 30})
+	})
+	if got := e.tenant("acme"); !got.EstimatedPurgeDate.Equal(promised.EstimatedPurgeDate) {
+		e.t.Errorf("it is to be purged at %s; %s was promised", store.FormatTime(got.EstimatedPurgeDate), store.FormatTime(promised.EstimatedPurgeDate))
+	}
+	later := store.Adoption{Disabled: true, DisabledAt: t0, PurgeAfterDays: 90}
+	if got := e.adopt("acme", later); !got.EstimatedPurgeDate.Equal(later.Date()) {
+		e.t.Errorf("%+v; want the later date of the source", got)
+	}
+	e.wantAdopted("globex")
+}
+
+// wantAdopted fails the case unless a tenant that a source disabled gets an earlier
+// date when the source says so.
+func (e *env) wantAdopted(id string) {
+	e.t.Helper()
+	e.create(id, "")
+	e.adopt(id, off(t0.Add(day)))
+	if got := e.adopt(id, off(t0)); !got.DisabledAt.Equal(t0) {
+		e.t.Errorf("%+v; want it disabled when the source says now", got)
 	}
 }
 

@@ -221,8 +221,13 @@ func sourceAccepted(e *env) {
 // adopt makes the source say something of a tenant.
 func (e *env) adopt(id string, a store.Adoption) store.Tenant {
 	e.t.Helper()
-	return e.update(id, t0.Add(day), store.Adopt(a))
+	t, err := e.s.Update(e.ctx(), id, store.Update{Origin: store.Origin{Actor: crm, At: t0.Add(day)}, Change: store.Adopt(a)})
+	e.must(err, "adopt")
+	return t
 }
+
+// crm is a source, as an actor.
+var crm = store.Actor{ID: store.SourceActorPrefix + "crm"}
 
 func sourceAdopted(e *env) {
 	e.createAll("acme", "acme.a<acme", "acme.b<acme.a")
@@ -231,7 +236,7 @@ func sourceAdopted(e *env) {
 	head := e.head()
 	got := e.adopt("acme.b", off)
 	want := t0.Add(-397 * day)
-	if got.Status != store.StatusDisabled || !got.EstimatedPurgeDate.Equal(want) || got.DisabledBy.ID != "alice" {
+	if got.Status != store.StatusDisabled || !got.EstimatedPurgeDate.Equal(want) || got.DisabledBy != crm {
 		e.t.Errorf("%+v; want it disabled until %v", got, want)
 	}
 	if es := e.entries(head); len(es) != 1 || es[0].Action != store.ActionDeactivate {
