@@ -20,7 +20,7 @@ func (e *Engine) confirmSynced(ctx context.Context, s *settings, top string, c *
 		return err
 	}
 	age := []zap.Field{zap.String("lastGoodSync", "never")}
-	if st.LastGood != nil {
+	if st.LastGood != nil && st.Name == e.source.Name() {
 		d := time.Since(st.LastGood.FinishedAt.Time)
 		if d <= s.SourceMaxAge {
 			return nil

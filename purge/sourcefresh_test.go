@@ -66,3 +66,36 @@ func TestRun_NobodyIsPurgedWithoutAnySync(t *testing.T) {
 	}
 	wantStatus(t, s, store.StatusDeleted, "acme")
 }
+
+// TestRun_ASyncWithAnotherSourceIsNone: nobody knows what this one has.
+func TestRun_ASyncWithAnotherSourceIsNone(t *testing.T) {
+	s, d := newStore(t), &directory{}
+	d.set(dueRow("acme", ""))
+	synced(t, newSyncer(t, s, d), store.SyncGood)
+	e := newEngine(t, s, source(renamed{d}), maxAge(time.Hour))
+	wantOutcomes(t, mustRun(t, e), map[string]string{"acme": "blocked: source_down by acme"})
+}
+
+// renamed is a directory under another name.
+type renamed struct{ *directory }
+
+func (renamed) Name() string { return "crm-2" }
+
+// TestSync_TellsAfterAGoodOneWhenTheOneBeforeWas is for whoever makes a pass then.
+func TestSync_TellsAfterAGoodOneWhenTheOneBeforeWas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, d := newStore(t), &directory{}
+		d.set(on("acme", ""))
+		var told []time.Time
+		y := newSyncer(t, s, d, func(o *purge.SyncOptions) { o.Good = func(before time.Time) { told = append(told, before) } })
+		first := synced(t, y, store.SyncGood)
+		d.list = func(int) error { return errSourceDown }
+		synced(t, y, store.SyncFailed)
+		d.list = nil
+		time.Sleep(time.Hour)
+		synced(t, y, store.SyncGood)
+		if len(told) != 2 || !told[0].IsZero() || !told[1].Equal(first.FinishedAt.Time) {
+			t.Errorf("told %v; want none, and %v", told, first.FinishedAt)
+		}
+	})
+}

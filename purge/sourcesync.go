@@ -88,6 +88,10 @@ type SyncOptions struct {
 	Logger  *zap.Logger
 	// Settings must be valid; begin with [DefaultSyncSettings].
 	Settings SyncSettings
+	// Good, unless nil, is called after each sync that was good, with the instant at
+	// which the one before it had ended, zero for none: a pass may have found that
+	// too long ago.
+	Good func(before time.Time)
 }
 
 // Syncer makes what is kept what a source says. It is safe for concurrent use;
@@ -109,6 +113,7 @@ type Syncer struct {
 	tempDir  string
 	metrics  *metrics.Metrics
 	log      *zap.Logger
+	good     func(before time.Time) // nil for none
 	settings atomic.Pointer[syncSettings]
 	running  sync.Mutex
 }
@@ -118,7 +123,7 @@ func NewSyncer(o SyncOptions) (*Syncer, error) {
 	if o.Store == nil || o.Source == nil {
 		return nil, store.Errorf(store.Invalid, "purge.SyncOptions: want a store and a source")
 	}
-	s := &Syncer{store: o.Store, source: o.Source, tempDir: o.TempDir, metrics: o.Metrics, log: o.Logger}
+	s := &Syncer{store: o.Store, source: o.Source, tempDir: o.TempDir, metrics: o.Metrics, log: o.Logger, good: o.Good}
 	if s.log == nil {
 		s.log = zap.NewNop()
 	}
@@ -172,6 +177,10 @@ func (s *Syncer) Sync(ctx context.Context) (store.Sync, error) {
 	if err := store.CheckClock(now); err != nil {
 		return store.Sync{}, err
 	}
+	var before time.Time
+	if st, err := s.keeper.Source(ctx); err == nil && st.LastGood != nil {
+		before = st.LastGood.FinishedAt.Time
+	}
 	r := store.Sync{StartedAt: store.Timestamp{Time: store.Trim(now)}, Result: store.SyncFailed}
 	came, err := s.sync(ctx, now, &r)
 	r.FinishedAt = store.Timestamp{Time: store.Trim(time.Now())}
@@ -183,6 +192,9 @@ func (s *Syncer) Sync(ctx context.Context) (store.Sync, error) {
 		err, r.Result = kept, store.SyncFailed
 	}
 	s.tell(&r, &st, err, time.Since(now))
+	if r.Result == store.SyncGood && s.good != nil {
+		s.good(before)
+	}
 	return r, err
 }
 

@@ -101,7 +101,7 @@ func (d *daemon) buildEngine(context.Context) error {
 	d.metrics = metrics.New(reg, metrics.Build{Version: build.Version, Revision: build.Revision, GoVersion: build.GoVersion})
 	d.metrics.WatchStore(d.store)
 	d.metrics.ConfigReloaded(true, time.Now())
-	d.external, err = openExternal(cfg, externalOptions{store: d.store, metrics: d.metrics, logger: d.logger.Named("external"), file: d.app.configFile})
+	d.external, err = openExternal(cfg, externalOptions{store: d.store, metrics: d.metrics, logger: d.logger.Named("external"), file: d.app.configFile, synced: d.synced})
 	if err != nil {
 		return err
 	}

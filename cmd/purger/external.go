@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -50,6 +51,8 @@ type externalOptions struct {
 	checkOnly bool
 	// file is that of the configuration, for the lines in errors; "" tells none.
 	file string
+	// synced is the Good of the syncer.
+	synced func(before time.Time)
 }
 
 // openExternal makes targets and source, and calls nobody. Its error tells all

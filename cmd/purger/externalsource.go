@@ -31,7 +31,7 @@ func (x *external) openSource(cfg config.Config, secrets config.Secrets, o exter
 	x.source = src
 	x.syncer, err = purge.NewSyncer(purge.SyncOptions{
 		Store: o.store, Source: src, TempDir: cfg.Store.ImportTempDir, Metrics: o.metrics, Logger: o.logger.Named("source"),
-		Settings: syncSettings(cfg),
+		Settings: syncSettings(cfg), Good: o.synced,
 	})
 	return err
 }

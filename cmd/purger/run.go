@@ -15,8 +15,8 @@ func newRun(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "run", Short: "Make one pass now: purge everything that is due", GroupID: groupPurging,
 		Long: `run makes one pass and reports what became of every tenant that is due. With a
-daemon running, the daemon makes the pass; without, this process does. On a terminal it
-shows how far it is.
+daemon running, the daemon makes the pass; without, this process does, and reads the
+source first, if there is one. On a terminal it shows how far it is.
 
 The exit code is 3 when a tenant failed or will be retried, also one that was begun
 by an earlier pass and waits for its next attempt; 75 when purging is paused, halted
@@ -36,6 +36,7 @@ the source cannot be made, such as for want of a secret.`,
 			if c.cannotPurge != nil {
 				return c.cannotPurge
 			}
+			a.syncFirst(ctx, c)
 			done := watchPass(ctx, c.Status, a.newProgress())
 			r, err := makePass(ctx, c)
 			done()
@@ -67,6 +68,22 @@ func begunError(ctx context.Context, c *session) error {
 		return nil
 	}
 	return &exitError{code: exitSomeFailed, err: fmt.Errorf("not finished: %s begun by an earlier pass; see purger status", plural(n, "tenant"))}
+}
+
+// syncFirst reads the source before a pass in this process: nobody else does. What
+// goes wrong is told, and does not keep the pass from going on with what it may.
+func (a *app) syncFirst(ctx context.Context, c *session) {
+	if !c.local || c.cannotSync != nil {
+		return
+	}
+	r, err := c.SyncSource(ctx)
+	switch {
+	case store.CodeOf(err) == store.Precondition: // that is: there is no source
+	case err != nil:
+		fmt.Fprintf(a.stderr, "purger: run: the source could not be read: %s\n", printable(err.Error()))
+	case r.Result != store.SyncGood:
+		fmt.Fprintf(a.stderr, "purger: run: the sync before the pass was %s: %s; see purger source status\n", r.Result, printable(r.Why))
+	}
 }
 
 // makePass makes a pass and waits for its report. Of a pass in this process that

@@ -3,6 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/tenantpurge/purger/purge"
 )
 
 // startSource syncs the source, if there is one, until the daemon ends.
@@ -26,4 +31,21 @@ func (d *daemon) startSource(ctx context.Context) error {
 		}
 	})
 	return nil
+}
+
+// synced has a pass made after the first good sync in too long a time: passes since
+// have purged nobody for want of it, and the next one by the schedule may be far.
+func (d *daemon) synced(before time.Time) {
+	cfg := d.settings.get()
+	if d.scheduler == nil || cfg.Source == nil || time.Since(before) <= cfg.Source.Age() {
+		return
+	}
+	stats, err := d.store.Stats(context.Background(), time.Now())
+	if err != nil {
+		d.logger.Warn("it is not known whether anything is due", zap.Error(err))
+		return
+	}
+	if stats.Due > 0 {
+		d.scheduler.Trigger(purge.TriggerCatchUp)
+	}
 }

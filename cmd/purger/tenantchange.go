@@ -39,7 +39,7 @@ it with nothing lost. Deactivating again begins the period anew.`,
 				return err
 			}
 			if fromSource(ctx, c) {
-				fmt.Fprintf(a.stderr, "purger: the source decides: if it lists %s, its next sync reactivates it again unless it is changed there, too\n", printable(id))
+				fmt.Fprintf(a.stderr, "purger: the source decides: if it lists %s as active, its next sync reactivates it again unless it is changed there, too\n", printable(id))
 			}
 			return output.write(a.stdout, d, func(t *table) {
 				t.text("Tenant %s is %s. It may be purged from %s on.", d.ID, d.Status, timeText(d.EstimatedPurgeDate.Time))

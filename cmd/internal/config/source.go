@@ -115,6 +115,9 @@ func readSource(n *yaml.Node) (Source, []error) {
 	if s.MaxAge != 0 && (s.MaxAge < minMaxAge || s.MaxAge > maxMaxAge) {
 		bad("maxAge", "want %s to %s, or 0s for three times every, and an hour at the least", formatDuration(minMaxAge), formatDuration(maxMaxAge))
 	}
+	if s.MaxAge != 0 && s.MaxAge <= s.Every {
+		bad("maxAge", "want more than every, %s: between two syncs nobody would be purged", formatDuration(s.Every))
+	}
 	if s.MaxChange > 1 {
 		bad("maxChange", "want a number from 0 to 1, such as 0.2")
 	}

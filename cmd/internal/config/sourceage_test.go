@@ -7,7 +7,7 @@ import (
 
 func TestSource_AgeIsThreeTimesEveryAndAnHourAtTheLeast(t *testing.T) {
 	for _, c := range []struct{ every, maxAge, want time.Duration }{
-		{time.Second, 0, time.Hour}, {20 * time.Minute, 0, time.Hour}, {time.Hour, 0, 3 * time.Hour}, {time.Hour, time.Minute, time.Minute},
+		{time.Second, 0, time.Hour}, {20 * time.Minute, 0, time.Hour}, {time.Hour, 0, 3 * time.Hour}, {time.Minute, 2 * time.Minute, 2 * time.Minute},
 	} {
 		s := Source{Every: c.every, MaxAge: c.maxAge}
 		if got := s.Age(); got != c.want {
