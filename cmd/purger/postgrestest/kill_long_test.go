@@ -19,6 +19,15 @@ const (
 	faultServer  = "kill -9 of PostgreSQL"
 	faultSession = "a session that is ended"
 	faultStopped = "a session that is stopped"
+	faultHung    = "sessions that hang beyond every time-out"
+	faultSource  = "sessions of the source that hang beyond every time-out"
+)
+
+// For how long a session is stopped. The server cannot end a statement of one that
+// hangs: purger has to.
+const (
+	pause = time.Second
+	hang  = statementTimeout + 6*time.Second
 )
 
 // TestKill_G3_G4_G5_G6_ExactlyTheDueSubtreesAreGone kills purger and PostgreSQL in
@@ -37,23 +46,37 @@ func TestKill_G3_G4_G5_G6_ExactlyTheDueSubtreesAreGone(t *testing.T) {
 	}
 	w.settle()
 	w.judge(t, "before any fault")
-	hits := map[string]int{}
+	hits, late := map[string]int{}, map[string]int{}
+	faults := []string{
+		faultPurger, faultPurger, faultPurger, faultServer, faultServer, faultServer, faultSession, faultSession, faultSession,
+		faultStopped, faultStopped, faultStopped, faultHung, faultHung, faultHung,
+		faultSource, faultSource, faultSource, faultSource, // a third of them finds it being asked
+	}
 	for n := range *rounds {
-		fault := []string{faultPurger, faultPurger, faultServer, faultSession, faultStopped}[rng.IntN(5)]
+		fault := faults[rng.IntN(len(faults))]
 		victims := w.disable(rng)
 		w.serve()
 		if _, err := w.purger("source", "sync"); err != nil {
 			t.Fatal(err)
 		}
 		done := make(chan struct{})
+		began := time.Now()
 		go func() {
 			defer close(done)
+			if fault == faultSource { // it is asked in a sync, and early in a pass
+				_, _ = w.purger("source", "sync")
+			}
 			_, _ = w.purger("run") // whatever comes of it
 		}()
-		wait := time.NewTimer(time.Duration(rng.Int64N(int64(150 * time.Millisecond))))
-		<-wait.C
+		if fault != faultSource || rng.IntN(2) == 0 { // or else its idle sessions, which are asked next
+			wait := time.NewTimer(time.Duration(rng.Int64N(int64(150 * time.Millisecond))))
+			<-wait.C
+		}
 		hit := w.strike(fault)
 		<-done
+		if time.Since(began) >= statementTimeout {
+			late[fault]++
+		}
 		w.settle()
 		when := fmt.Sprintf("round %d, %s, %v", n+1, fault, victims)
 		w.judge(t, when)
@@ -68,10 +91,15 @@ func TestKill_G3_G4_G5_G6_ExactlyTheDueSubtreesAreGone(t *testing.T) {
 	if out, err := w.purger("audit", "verify"); err != nil {
 		t.Error(out, err)
 	}
-	t.Logf("%d rounds; in the midst of a purge: %v", *rounds, hits)
-	for _, fault := range []string{faultPurger, faultServer, faultSession, faultStopped} {
+	t.Logf("%d rounds; in the midst of a purge: %v; that ran into a time-out: %v", *rounds, hits, late)
+	for _, fault := range faults {
 		if *rounds >= 100 && hits[fault] == 0 {
 			t.Errorf("%s never fell into the midst of a purge", fault)
+		}
+	}
+	for _, fault := range []string{faultHung, faultSource} {
+		if *rounds >= 100 && late[fault] == 0 {
+			t.Errorf("%s never made a pass run into a time-out", fault)
 		}
 	}
 }
@@ -95,7 +123,6 @@ func (w *world) disable(rng *rand.Rand) []string {
 // strike brings a fault about, and reports whether something was being purged.
 func (w *world) strike(fault string) bool {
 	w.t.Helper()
-	const sessions = `FROM pg_stat_activity WHERE application_name = 'purger' AND usename = 'purger' AND backend_type = 'client backend'`
 	st, err := w.status()
 	busy := err == nil && st.Running != nil
 	switch fault {
@@ -108,17 +135,45 @@ func (w *world) strike(fault string) bool {
 	case faultSession:
 		w.pg.Exec(w.t, w.db, `SELECT pg_terminate_backend(pid) `+sessions)
 	case faultStopped:
-		pid := w.pg.Int(w.t, w.db, `SELECT coalesce(max(pid), 0) `+sessions)
-		if pid == 0 || syscall.Kill(int(pid), syscall.SIGSTOP) != nil {
-			return false
-		}
-		go func() {
-			wait := time.NewTimer(time.Second)
-			<-wait.C
-			_ = syscall.Kill(int(pid), syscall.SIGCONT) // it may have ended
-		}()
+		return w.stop(ofTarget, 1, pause) && busy
+	case faultHung:
+		return w.stop(ofTarget, all, hang) && busy
+	case faultSource:
+		return w.stop(ofSource, all, hang)
 	}
 	return busy
+}
+
+// The sessions of purger, and those of its target and its source alone.
+const (
+	sessions = `FROM pg_stat_activity WHERE application_name LIKE 'purger%' AND usename = 'purger' AND backend_type = 'client backend'`
+	ofTarget = sessions + ` AND application_name = 'purger-target'`
+	ofSource = sessions + ` AND application_name = 'purger'`
+)
+
+// all is more sessions than purger has.
+const all = 100
+
+// stop stops up to n sessions for a while, those at work before others, and reports
+// whether there were any.
+func (w *world) stop(which string, n int, d time.Duration) bool {
+	w.t.Helper()
+	seen, stopped := []int{}, false
+	for range n {
+		pid := int(w.pg.Int(w.t, w.db, `SELECT coalesce((SELECT pid `+which+` AND pid <> ALL ($1) ORDER BY state = 'idle', pid DESC LIMIT 1), 0)`, seen))
+		if pid == 0 {
+			break
+		}
+		seen = append(seen, pid)
+		if syscall.Kill(pid, syscall.SIGSTOP) != nil {
+			continue // it has ended
+		}
+		stopped = true
+		goOn := func() { _ = syscall.Kill(pid, syscall.SIGCONT) } // it may have ended
+		time.AfterFunc(d, goOn)
+		w.t.Cleanup(goOn)
+	}
+	return stopped
 }
 
 // count compares receipts with what there was.

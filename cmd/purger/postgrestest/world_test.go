@@ -16,10 +16,14 @@ import (
 
 	"github.com/tenantpurge/purger/purge/client"
 	"github.com/tenantpurge/purger/purge/postgrestarget/pgtest"
+	"github.com/tenantpurge/purger/store"
 )
 
 // patience bounds every wait: long enough for a busy machine.
 const patience = 2 * time.Minute
+
+// statementTimeout is that of target and source.
+const statementTimeout = 4 * time.Second
 
 // world is a PostgreSQL with the example's platform, and a purger for it.
 type world struct {
@@ -43,18 +47,20 @@ func newWorld(t *testing.T) *world {
 	}
 	dir := t.TempDir()
 	w.data, w.config = filepath.Join(dir, "data"), filepath.Join(dir, "purger.yaml")
-	cfg := strings.NewReplacer("$DATA", w.data, "$DSN", w.pg.DSNAs("purger", w.db), "every: 1m", "every: 1h").
+	dsn := w.pg.DSNAs("purger", w.db)
+	cfg := strings.NewReplacer("$DATA", w.data, "every: 1m", fmt.Sprintf("every: 1h\n  maxChange: 1\n  timeout: %s\n  snapshotTimeout: %[1]s", statementTimeout),
+		"app\n    type: postgres\n    dsn: $DSN", "app\n    type: postgres\n    dsn: "+dsn+"&application_name=purger-target", "$DSN", dsn).
 		Replace(read(t, "../../../deploy/example/postgres/purger.yaml"))
 	// Small steps, so that a kill falls between them; no waits beyond the faults'.
-	cfg += `    ledger: purger_ledger
+	cfg += fmt.Sprintf(`    ledger: purger_ledger
     policy: {retries: 0, breakerFailures: 0, backoffInitial: 10ms, backoffMax: 10ms, timeout: 5s}
-    statementTimeout: 4s
+    statementTimeout: %s
 purge:
   schedule: "0 0 1 1 *"
   attempts: 1000
   backoff: {initial: 1s, max: 1s}
 limits: {perPass: 0, perDayShare: 0, batch: 10}
-`
+`, statementTimeout)
 	if err := os.WriteFile(w.config, []byte(cfg), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -62,11 +68,13 @@ limits: {perPass: 0, perDayShare: 0, batch: 10}
 	return w
 }
 
-// build builds the daemon.
+// build builds the daemon as it is delivered.
 func build(t *testing.T) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "purger")
-	out, err := exec.Command("go", "build", "-o", binary, "github.com/tenantpurge/purger/cmd/purger").CombinedOutput()
+	cmd := exec.Command("go", "build", "-trimpath", "-o", binary, "github.com/tenantpurge/purger/cmd/purger")
+	cmd.Env = append(cmd.Environ(), "CGO_ENABLED=0")
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -186,7 +194,7 @@ func (w *world) settle() {
 		switch {
 		case err != nil:
 			return err
-		case st.Stats.Due == 0 && st.Stats.Tenants["purging"] == 0 && st.Stats.Tenants["failed"] == 0:
+		case st.Stats.Due == 0 && st.Stats.Blocked[store.BlockSourceDown] == 0 && st.Stats.Tenants["purging"] == 0 && st.Stats.Tenants["failed"] == 0:
 			return nil
 		case failed != nil:
 			return failed
