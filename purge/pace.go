@@ -24,7 +24,7 @@ import (
 // beside what it did until then: that is no failure of the system.
 func Pace(ctx context.Context) error {
 	p := pacedBy(ctx)
-	if p == nil || p.begun.CompareAndSwap(false, true) {
+	if p == nil || p.free || p.begun.CompareAndSwap(false, true) {
 		return nil
 	}
 	resume := p.clock.pause()
@@ -46,10 +46,29 @@ func Pace(ctx context.Context) error {
 // Idle has the time-out of a call stand still until done is called: while it
 // waits for another call of the same target, which may itself wait in [Pace].
 func Idle(ctx context.Context) (done func()) {
-	if p := pacedBy(ctx); p != nil {
+	if p := pacedBy(ctx); p != nil && !p.free {
 		return p.clock.pause()
 	}
 	return func() {}
+}
+
+// Rest waits for d, for which a system wants to be left alone in the midst of a call,
+// with the time-out of the call standing still, whether there is a rate or not. The
+// error is as in [Pace]: the call was told to stop, or its time is over.
+func Rest(ctx context.Context, d time.Duration) error {
+	p := pacedBy(ctx)
+	if p != nil {
+		resume := p.clock.pause()
+		defer resume()
+	}
+	over, _ := wait(ctx, d, nil)
+	switch {
+	case over:
+		return nil
+	case p != nil:
+		return &notSent{p.guard.name}
+	}
+	return store.Errorf(store.Unavailable, "stopped in a wait of %s that the system asked for: %v", d, ctx.Err())
 }
 
 // The shortest time after which a step ends because it takes long, and how many
@@ -100,17 +119,18 @@ func pacedBy(ctx context.Context) *paced {
 type paced struct {
 	guard *GuardedTarget
 	op    string
+	free  bool        // there was no rate when it began
 	begun atomic.Bool // the first request was made
 	clock *callClock
 }
 
-// paced returns what a call by a policy is paced by; nil when it is not. A check
-// goes past the rate.
+// paced returns what a call by a policy is paced by; nil for a check, which goes past
+// the rate and waits for nobody.
 func (g *GuardedTarget) paced(p *Policy, op string) *paced {
-	if p.Rate == 0 || op == opCheck {
+	if op == opCheck {
 		return nil
 	}
-	return &paced{guard: g, op: op}
+	return &paced{guard: g, op: op, free: p.Rate == 0}
 }
 
 // within returns the context of the call; it has the signature of

@@ -2,8 +2,6 @@ package restsource
 
 import (
 	"context"
-	"errors"
-	"net/http"
 	"sync"
 	"time"
 
@@ -13,12 +11,8 @@ import (
 	"github.com/tenantpurge/purger/store"
 )
 
-const (
-	// askAgain is how often one request is made that the API does not take now.
-	askAgain = 10
-	// askedToWait bounds a wait: the next sync, or the next pass, asks as well.
-	askedToWait = 5 * time.Minute
-)
+// askedToWait bounds a wait: the next sync, or the next pass, asks as well.
+const askedToWait = 5 * time.Minute
 
 // turns is when the API may be called. It is shared by all calls, so that one which
 // is told to wait makes the others wait, too. It is safe for concurrent use.
@@ -85,36 +79,16 @@ func (s *Source) do(ctx context.Context, req httpcall.Request) (*httpcall.Respon
 		if err == nil {
 			return a, nil
 		}
-		wait := pause(err, try)
+		wait := httpcall.Pause(err, try)
 		if wait <= 0 {
 			return nil, unavailable(err)
 		}
 		s.turns.put(min(wait, askedToWait))
-		if wait > askedToWait || try == askAgain {
+		if wait > askedToWait || try == httpcall.AskAgain {
 			return nil, store.Errorf(store.Unavailable, "%w, and it asks to wait for %s more", err, wait)
 		}
 		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < wait {
 			return nil, store.Errorf(store.Unavailable, "%w, and it asks to wait for %s, which is longer than there is time for", err, wait)
 		}
 	}
-}
-
-// pause returns how long to wait after an error; 0 when it is not one to wait for. An
-// API that only says that there were too many requests is left alone for longer and
-// longer; one that is only not there is for the next sync.
-func pause(err error, try int) time.Duration {
-	var e *httpcall.Error
-	if !errors.As(err, &e) {
-		return 0
-	}
-	switch e.Status {
-	case http.StatusServiceUnavailable:
-		return e.Wait
-	case http.StatusTooManyRequests:
-		if e.Wait > 0 {
-			return e.Wait
-		}
-		return time.Second << min(try-1, 5)
-	}
-	return 0
 }

@@ -22,18 +22,19 @@ func (t *Target) Check(ctx context.Context) error {
 	return nil
 }
 
-// check asks for a count, or for one page of a list, which may be long when it
-// is everybody's. doubt is what that page leaves open.
+// check asks for a count, and for one page of a list. It is an error when the API has
+// something for a tenant that does not exist and nothing else says whose that is.
+// doubt is what the page leaves open.
 func (t *Target) check(ctx context.Context, c *kind) (doubt string, err error) {
 	if c.list != nil {
-		w := t.walk(c.list, probe)
-		if _, err := w.step(ctx); err != nil {
+		w, err := t.probeList(ctx, c.list)
+		if err != nil {
 			return "", err
 		}
 		doubt = w.doubt()
 	}
 	if c.count != nil {
-		_, err = t.ask(ctx, c.count, probe)
+		err = t.probeCount(ctx, c.count)
 	}
 	return doubt, err
 }

@@ -92,7 +92,8 @@ type List struct {
 	// Owner is the gjson path, within an item, of the id of the tenant that it
 	// belongs to. An item of another tenant is left alone, whatever the API took
 	// the question for. It is needed when the URL, the headers and the body do
-	// not name the tenant, and is wise in any case.
+	// not name the tenant, and is wise in any case: without it nothing is removed
+	// unless the API lists nothing for a tenant that cannot exist.
 	Owner string `yaml:"owner"`
 	// OwnerConfirmed says that somebody has made sure that Owner is right. Without
 	// it, a list of everybody's in which not one item has an owner is an error

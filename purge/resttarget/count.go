@@ -3,6 +3,7 @@ package resttarget
 import (
 	"context"
 
+	"github.com/tenantpurge/purger/purge/httpcall"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -20,8 +21,9 @@ func (t *Target) countListed(ctx context.Context, l *list, tenantID, what string
 	}
 	defer done()
 	var before *walk
+	patience := &httpcall.Patience{}
 	for range recounts {
-		w := t.walk(l, tenantID)
+		w := t.walk(l, tenantID, patience)
 		var n int64
 		for !w.done {
 			ids, err := w.step(ctx)

@@ -19,6 +19,9 @@ func (t *Target) Purge(ctx context.Context, r purge.Request) (purge.Removed, err
 	if err != nil {
 		return purge.Removed{}, err
 	}
+	if err := t.prove(ctx, c); err != nil {
+		return purge.Removed{}, err
+	}
 	if c.purge != nil {
 		return t.purgeAll(ctx, c, r)
 	}

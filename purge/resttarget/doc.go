@@ -36,6 +36,13 @@
 // loss is refused, an item that belongs to another tenant is left alone, and no
 // host is called that is not configured, whatever the links of a page say.
 //
+// Where only the API's filter keeps others out, as in a list without an owner and in a
+// purge of all at once, it is tried with a tenant that cannot exist before the first
+// removal, and nothing is removed when the API has something for that one.
+//
+// A 429 in the midst of a list, or 503 with Retry-After, is waited for there (see
+// [httpcall.Patience]): a list that begins again each time may never end.
+//
 // Absence is never taken for consent: a redirect, an answer that is not JSON, a
 // list without its array, an item without its id, and 404 for a list (unless
 // the API is known to do that) are errors, not zero.

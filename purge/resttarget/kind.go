@@ -15,6 +15,7 @@ type kind struct {
 	count *count
 	del   *remove
 	purge *bulk
+	proof *proof
 }
 
 type list struct {
@@ -61,7 +62,7 @@ func (k Kind) compile(at string, secrets httpcall.Secrets) (*kind, error) {
 	case k.List == nil && k.Count == nil:
 		return nil, bad("", "want list or count: what was purged is verified")
 	}
-	c := &kind{}
+	c := &kind{proof: newProof()}
 	var err error
 	if k.List != nil {
 		if c.list, err = k.List.compile(at+".list", secrets); err != nil {

@@ -15,6 +15,8 @@ type search struct {
 	limit  int // how many to find at a time
 	step   *httpcall.Step
 
+	patience httpcall.Patience // of the call
+
 	w      *walk
 	before *walk // the walk before it, when nothing was deleted in between
 	walks  int
@@ -23,7 +25,9 @@ type search struct {
 }
 
 // anew begins at the first page, now that things may have moved.
-func (f *search) anew() { f.before, f.w, f.page, f.walks = nil, f.t.walk(f.l, f.tenant), nil, 0 }
+func (f *search) anew() {
+	f.before, f.w, f.page, f.walks = nil, f.t.walk(f.l, f.tenant, &f.patience), nil, 0
+}
 
 // next returns the next ids to delete. over says that there are none: the list was
 // gone through to its end, and nothing escaped (see [walk.rested]). Without ids, and
@@ -44,7 +48,7 @@ func (f *search) next(ctx context.Context) (ids []string, over bool, err error) 
 		if f.walks++; f.walks == recounts {
 			return nil, false, f.l.restless()
 		}
-		f.before, f.w = f.w, f.t.walk(f.l, f.tenant)
+		f.before, f.w = f.w, f.t.walk(f.l, f.tenant, &f.patience)
 	}
 }
 

@@ -16,9 +16,10 @@ import (
 // walk goes through the pages of a list. It keeps no page: its memory does not
 // grow with the list.
 type walk struct {
-	t      *Target
-	l      *list
-	tenant string
+	t        *Target
+	l        *list
+	tenant   string
+	patience *httpcall.Patience // that of the call
 
 	next     string // URL of the next page, of paging by link
 	cursor   string
@@ -44,8 +45,8 @@ type walk struct {
 	steps, turn int
 }
 
-func (t *Target) walk(l *list, tenantID string) *walk {
-	return &walk{t: t, l: l, tenant: tenantID, page: int64(l.Paging.First), seed: t.seed, turn: 1, total: -1}
+func (t *Target) walk(l *list, tenantID string, p *httpcall.Patience) *walk {
+	return &walk{t: t, l: l, tenant: tenantID, patience: p, page: int64(l.Paging.First), seed: t.seed, turn: 1, total: -1}
 }
 
 // step returns the ids of the tenant's resources on the next page; none when
@@ -59,7 +60,7 @@ func (w *walk) step(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	w.asked++
-	a, err := w.t.client.Do(ctx, r)
+	a, err := w.patience.Do(ctx, w.t.client, r)
 	if err != nil {
 		return nil, err
 	}
