@@ -48,13 +48,16 @@ func TestPrometheus_AlertsAndDashboardHoldForTheRealDaemon(t *testing.T) {
 func newScene(t *testing.T) *scene {
 	t.Helper()
 	s := &scene{conditions: conditions(), daemons: map[string]*daemon{}, program: newProgram(t)}
+	// The second look at an empty list comes five minutes after the first: the rule is
+	// tested by promtool alone.
+	s.leftOut = []string{`PurgerUnaccounted\{`}
 	if os.Geteuid() != 0 {
 		const what = "a full disk"
 		if os.Getenv("CI") != "" {
 			t.Fatal(what + ": this needs root")
 		}
 		t.Logf("%s is left out: it needs root", what)
-		s.leftOut = s.conditions[what].alerts
+		s.leftOut = append(s.leftOut, s.conditions[what].alerts...)
 		delete(s.conditions, what)
 	}
 	binary := buildPurger(t)
