@@ -35,9 +35,10 @@ func (d *daemon) startSource(ctx context.Context) error {
 
 // synced has a pass made after the first good sync in too long a time: passes since
 // have purged nobody for want of it, and the next one by the schedule may be far.
+// After the very first one the schedule decides: what it brings was never seen here.
 func (d *daemon) synced(before time.Time) {
 	cfg := d.settings.get()
-	if d.scheduler == nil || cfg.Source == nil || time.Since(before) <= cfg.Source.Age() {
+	if d.scheduler == nil || cfg.Source == nil || before.IsZero() || time.Since(before) <= cfg.Source.Age() {
 		return
 	}
 	stats, err := d.store.Stats(context.Background(), time.Now())
