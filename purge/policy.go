@@ -29,9 +29,10 @@ type Policy struct {
 	// that asks for a longer wait gets it: up to BackoffMax the step waits,
 	// beyond it the target is not called until then.
 	BackoffInitial, BackoffMax time.Duration
-	// BreakerFailures is how many calls have to fail in a row for the target not
-	// to be called for BreakerCooldown; 0 is never. After that one call goes
-	// through, and its end decides for the others.
+	// BreakerFailures is how many calls have to fail in a row, of several tenants or
+	// all for want of an answer, for the target not to be called for
+	// BreakerCooldown; 0 is never. After that one call goes through, and its end
+	// decides for the others.
 	BreakerFailures int
 	BreakerCooldown time.Duration
 	// Window is when resources may be removed. To count is allowed at any time.

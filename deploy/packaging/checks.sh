@@ -90,6 +90,9 @@ installed() {
 	[ -s /usr/share/purger/prometheus/purger.rules.yaml ]
 	[ -s /usr/share/purger/prometheus/prometheus.yaml ]
 	[ -s /usr/share/purger/grafana/purger.json ]
+	[ -s /usr/share/purger/targets/postgres.yaml ]
+	[ -x /usr/share/purger/targets/command-example.sh ]
+	[ -s /usr/share/purger/sources/rest.yaml ]
 }
 
 # documented: by manual pages and completions.
