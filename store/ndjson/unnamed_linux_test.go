@@ -13,6 +13,9 @@ import (
 func TestSorter_G13_ItsFileNeverHasAName(t *testing.T) {
 	dir := t.TempDir()
 	if f, err := os.OpenFile(dir, os.O_RDWR|unnamed, 0o600); errors.Is(err, unix.EOPNOTSUPP) {
+		if os.Getenv("CI") != "" {
+			t.Fatal("this file system cannot make a file without a name: set TMPDIR to another")
+		}
 		t.Skip("this file system cannot make a file without a name")
 	} else if err != nil {
 		t.Fatal(err)
