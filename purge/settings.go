@@ -41,8 +41,9 @@ type Settings struct {
 	// each further one up to BackoffMax; to every wait up to a quarter is added
 	// or taken off by chance, so that tenants that failed together part.
 	BackoffInitial, BackoffMax time.Duration
-	// CallTimeout bounds one call of a target. A stop waits for calls under way. A
-	// [GuardedTarget] has that of its policy instead.
+	// CallTimeout bounds one question to the source, and one call of a target that
+	// is no [GuardedTarget], which has that of its policy. A stop waits for calls
+	// under way.
 	CallTimeout time.Duration
 	// Lease is how long a claim stays this engine's without a sign of life.
 	Lease time.Duration

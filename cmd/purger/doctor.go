@@ -9,7 +9,6 @@ import (
 
 	"github.com/tenantpurge/purger/purge"
 	"github.com/tenantpurge/purger/purge/client"
-	"github.com/tenantpurge/purger/store"
 )
 
 // newDoctor returns the command "doctor".
@@ -82,15 +81,14 @@ func diagnose(ctx context.Context, c *session, names []string) ([]finding, error
 	if err != nil {
 		return nil, err
 	}
-	_, err = c.Source(ctx)
-	if err != nil && store.CodeOf(err) != store.Precondition {
+	source, err := c.source(ctx)
+	if err != nil {
 		return nil, err
 	}
-	hasSource := err == nil
 	for _, name := range names {
 		known := slices.ContainsFunc(list, func(t client.Target) bool { return t.Name == name })
 		switch {
-		case known || name == sourceName && hasSource:
+		case known || name == sourceName && source != nil:
 		case name == sourceName:
 			return nil, usageErrorf("NAME %q: there is no source in the configuration", name)
 		default:
@@ -99,7 +97,7 @@ func diagnose(ctx context.Context, c *session, names []string) ([]finding, error
 	}
 	wanted := func(name string) bool { return len(names) == 0 || slices.Contains(names, name) }
 	found := []finding{}
-	if hasSource && wanted(sourceName) {
+	if source != nil && wanted(sourceName) {
 		r, err := c.DiagnoseSource(ctx)
 		if err != nil {
 			return nil, err

@@ -91,9 +91,14 @@ func unbounded(s *config.Source) config.Source {
 	if s == nil {
 		return config.Source{}
 	}
-	c := *s
-	c.MaxChange, c.MaxChangeFloor, c.SyncTimeout, c.MaxAge = 0, 0, 0, 0
-	return c
+	return reloaded(*s, config.Source{})
+}
+
+// reloaded returns a source with what of next may change while the daemon runs.
+func reloaded(s, next config.Source) config.Source {
+	s.MaxChange, s.MaxChangeFloor = next.MaxChange, next.MaxChangeFloor
+	s.SyncTimeout, s.MaxAge = next.SyncTimeout, next.MaxAge
+	return s
 }
 
 // keepRestartOnly returns next with the fields of restartOnly as they are in
@@ -111,9 +116,7 @@ func keepRestartOnly(now, next config.Config) config.Config {
 		next.Source = now.Source
 		return next
 	}
-	src := *now.Source
-	src.MaxChange, src.MaxChangeFloor = next.Source.MaxChange, next.Source.MaxChangeFloor
-	src.SyncTimeout, src.MaxAge = next.Source.SyncTimeout, next.Source.MaxAge
+	src := reloaded(*now.Source, *next.Source)
 	next.Source = &src
 	return next
 }

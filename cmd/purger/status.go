@@ -25,9 +25,11 @@ func newStatus(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			about, err := c.surroundings(ctx, s)
-			if err != nil {
-				return err
+			var about surroundings
+			if *output == formatTable {
+				if about, err = c.surroundings(ctx, s); err != nil {
+					return err
+				}
 			}
 			return output.write(a.stdout, s, func(t *table) { statusTable(t, s, about) })
 		})
@@ -45,18 +47,27 @@ type surroundings struct {
 // surroundings asks for what belongs to a status.
 func (c *session) surroundings(ctx context.Context, s client.Status) (surroundings, error) {
 	var about surroundings
-	switch st, err := c.Source(ctx); {
-	case err == nil:
-		about.source = &st
-	case store.CodeOf(err) != store.Precondition: // that is: there is none
+	var err error
+	if about.source, err = c.source(ctx); err != nil {
 		return about, err
 	}
-	if s.Stats.Tenants[store.StatusPurging]+s.Stats.Tenants[store.StatusFailed] == 0 {
-		return about, nil
+	if s.Stats.Tenants[store.StatusPurging]+s.Stats.Tenants[store.StatusFailed] > 0 {
+		about.begun, err = c.begunPurges(ctx)
 	}
-	var err error
-	about.begun, err = c.begunPurges(ctx)
 	return about, err
+}
+
+// source returns what is on record of the source; nil when the configuration has
+// none.
+func (c *session) source(ctx context.Context) (*store.SourceState, error) {
+	st, err := c.Source(ctx)
+	switch store.CodeOf(err) {
+	case "":
+		return &st, nil
+	case store.Precondition:
+		return nil, nil
+	}
+	return nil, err
 }
 
 // sourceText says whether the source is read, and what to do when it is not.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"slices"
 
@@ -99,7 +100,12 @@ func (s *server) diagnose(w http.ResponseWriter, r *request) error {
 	if !ok {
 		return store.Errorf(store.Precondition, "target %s cannot look for trouble by itself; want actions/test", t.Name())
 	}
-	found, err := d.Diagnose(r.Context())
+	return findings(w, r, d.Diagnose)
+}
+
+// findings answers with what a doctor finds, and why it could not look any further.
+func findings(w http.ResponseWriter, r *request, look func(context.Context) ([]purge.Finding, error)) error {
+	found, err := look(r.Context())
 	if r.Context().Err() != nil {
 		return err
 	}

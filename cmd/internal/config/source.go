@@ -89,20 +89,9 @@ func source(key string, at func(*Config) **Source) field {
 // readSource reads the common keys, and beside them those of the type.
 func readSource(n *yaml.Node) (Source, []error) {
 	s := DefaultSource()
-	var common struct {
-		Type           string
-		Every          time.Duration
-		SyncTimeout    time.Duration
-		MaxAge         time.Duration
-		MaxChange      float64
-		MaxChangeFloor int64
-	}
-	common.Every, common.SyncTimeout, common.MaxChange, common.MaxChangeFloor = s.Every, s.SyncTimeout, s.MaxChange, s.MaxChangeFloor
-	own := keysOf(reflect.TypeOf(common))
+	own := keysOf(reflect.TypeFor[Source]())
 	mine, its := split(n, own...)
-	errs := readRecord("", mine, reflect.ValueOf(&common).Elem())
-	s.Type, s.Every, s.SyncTimeout, s.MaxAge = common.Type, common.Every, common.SyncTimeout, common.MaxAge
-	s.MaxChange, s.MaxChangeFloor = common.MaxChange, common.MaxChangeFloor
+	errs := readRecord("", mine, reflect.ValueOf(&s).Elem())
 	bad := func(key string, format string, args ...any) {
 		errs = append(errs, errorAt("", n, mine, key, fmt.Errorf(format, args...)))
 	}
