@@ -9,14 +9,20 @@ import (
 )
 
 // confusables returns tenant ids that a careless target takes for each other:
-// by prefix, by case, as a pattern, by quoting, by escaping. Those outside the
-// alphabet of ids may be refused, but not confused.
+// by prefix, by case, as a pattern, by quoting, by escaping, by their looks. Those
+// outside the alphabet of ids may be refused, but not confused.
 func confusables() []string {
 	return []string{
 		"acme", "acme-1", "acme1", "acm", "acme.", "acme.eu", "acme:eu", "acme_eu", "acme-eu", "acmeXeu",
 		"Acme", "ACME", "a.me", "a_me", "a-me",
 		"a%", "a%e", "%", "_", "acme%", "acme'", `acme"`, "acme' OR '1'='1", "acme; --", "acme*", "acme/..", "acme/",
 		"acme%2F", "acme\\", "acme ", " acme", "acme\x00", "acme&x=1", "acme#", "acme?", "(acme)", "acme)(id=*", "acm\u00e9",
+		// To the eye they are one of the above. Normalized they are too: full-width
+		// letters and the space that does not break by NFKC, the accent that stands
+		// alone by NFC. Or they are once the Cyrillic letters are taken for Latin ones,
+		// or what is not visible is left out.
+		"\uff41cme", "\uff21\uff23\uff2d\uff25", "acme\u00a0", "acme\u0301", "\u0430cme", "acm\u0435",
+		"ac\u00adme", "ac\u200bme", "ac\u200dme", "acme\ufe0f", "\ufeffacme",
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"unicode"
 
 	"github.com/tenantpurge/purger/purge"
 	"github.com/tenantpurge/purger/purge/targettest"
@@ -99,8 +100,35 @@ func (m *memory) same(o owner, tenant string, kind store.Kind) bool {
 		return o.tenant == tenant || strings.Contains(tenant, "' OR '1'='1")
 	case "trim":
 		return strings.TrimSpace(o.tenant) == strings.TrimSpace(tenant)
+	case "full width", "accent", "script", "invisible":
+		return folded(m.defect, o.tenant) == folded(m.defect, tenant)
 	}
 	return o.tenant == tenant
+}
+
+// folded returns an id as a system has it that takes look-alikes for the same: what
+// compatible (NFKC) or canonical (NFC) normalization, a table of confusable letters,
+// or a filter for what is not visible makes of it.
+func folded(defect, id string) string {
+	switch defect {
+	case "full width":
+		return strings.Map(func(r rune) rune {
+			if r >= '\uff01' && r <= '\uff5e' {
+				return r - '\uff01' + '!'
+			}
+			return r
+		}, id)
+	case "accent":
+		return strings.ReplaceAll(id, "e\u0301", "\u00e9")
+	case "script":
+		return strings.NewReplacer("\u0430", "a", "\u0435", "e").Replace(id)
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.In(r, unicode.Cf, unicode.Variation_Selector) {
+			return -1
+		}
+		return r
+	}, id)
 }
 
 func (m *memory) Count(ctx context.Context, tenant string, kind store.Kind) (int64, error) {
