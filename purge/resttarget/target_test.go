@@ -83,12 +83,30 @@ func newTarget(t *testing.T, cfg resttarget.Config) *resttarget.Target {
 func conform(t *testing.T, many int, configure func(base string) resttarget.Config) {
 	t.Helper()
 	targettest.Run(t, targettest.Harness{Many: many, New: func(t *testing.T) targettest.System {
-		a := newAPI(t, "")
-		s := start(t, a)
+		a, w := newAPI(t, ""), newWire()
+		s := httptest.NewUnstartedServer(a)
+		s.Config.ConnState = w.watch
+		s.Start()
+		target, err := resttarget.New(configure(s.URL), resttarget.Options{HTTP: httpcall.Options{Transport: w.transport()}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			_ = target.Close() // which never fails
+			s.Close()
+		})
 		return targettest.System{
-			Target: newTarget(t, configure(s.URL)),
-			Add:    a.add,
-			Left:   a.left,
+			Target: target,
+			// What was cancelled may still be carried out, and is then of what was there
+			// before.
+			Add: func(tenant string, kind store.Kind, n int) error {
+				w.settle()
+				return a.add(tenant, kind, n)
+			},
+			Left: func(tenant string, kind store.Kind) (int64, error) {
+				w.settle()
+				return a.left(tenant, kind)
+			},
 			// What stands before an API that is down often answers in its place.
 			Break: func() {
 				a.interfere = func(w http.ResponseWriter, _ *http.Request) bool {
