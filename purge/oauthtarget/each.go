@@ -2,10 +2,8 @@ package oauthtarget
 
 import (
 	"context"
-	"hash/fnv"
 	"sync"
 
-	"github.com/tenantpurge/purger/purge"
 	"github.com/tenantpurge/purger/purge/httpcall"
 	"github.com/tenantpurge/purger/store"
 )
@@ -13,7 +11,7 @@ import (
 // each calls fn for clients, several at a time, and returns how often it said yes.
 // It begins nothing more, and left is true, when enough says so; nil never does.
 // After an error it begins nothing more, and waits for what is under way. It
-// reports the error of an answer that was lost before any other.
+// reports the error that is [httpcall.Graver].
 func (t *Target) each(ctx context.Context, clients []Client, enough func(int64) bool, fn func(context.Context, Client) (bool, error)) (n int64, left bool, err error) {
 	var (
 		wg   sync.WaitGroup
@@ -40,8 +38,8 @@ func (t *Target) each(ctx context.Context, clients []Client, enough func(int64) 
 				if yes {
 					n++
 				}
-				if fail != nil && (err == nil || store.CodeOf(err) != store.Internal) {
-					err = fail
+				if fail != nil {
+					err = httpcall.Graver(err, fail)
 				}
 				mu.Unlock()
 			}
@@ -54,17 +52,10 @@ func (t *Target) each(ctx context.Context, clients []Client, enough func(int64) 
 // locked calls fn while nobody else deals with the same client: a token may be
 // replaced by each call, and what a DELETE did is to be known before the next.
 func (t *Target) locked(ctx context.Context, c Client, fn func(context.Context, Client) (bool, error)) (bool, error) {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(c.URI))
-	lock := t.locks[h.Sum32()%uint32(len(t.locks))]
-	done := purge.Idle(ctx)
-	select {
-	case lock <- struct{}{}:
-		done()
-		defer func() { <-lock }()
-		return fn(ctx, c)
-	case <-ctx.Done():
-		done()
-		return false, store.Errorf(store.Unavailable, "waiting for another call about client %s: %v", httpcall.Hashed(c.ID), ctx.Err())
+	done, err := t.turns.Wait(ctx, c.URI)
+	if err != nil {
+		return false, store.Errorf(store.Unavailable, "waiting for another call about client %s: %v", httpcall.Hashed(c.ID), err)
 	}
+	defer done()
+	return fn(ctx, c)
 }

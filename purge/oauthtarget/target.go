@@ -69,8 +69,8 @@ type Target struct {
 	log      *zap.Logger
 	registry Registry
 	journal  Journal
-	own      *FileJournal // the journal, if it is to be closed
-	locks    [64]chan struct{}
+	own      *FileJournal    // the journal, if it is to be closed
+	turns    *httpcall.Turns // by the client's URI
 }
 
 var (
@@ -100,7 +100,7 @@ func New(cfg Config, opt Options) (*Target, error) {
 	case (cfg.Journal == "") == (opt.Journal == nil):
 		return nil, bad("journal", "want the path of a file in the data directory")
 	}
-	t := &Target{cfg: cfg, registry: opt.Registry, journal: opt.Journal, log: opt.Logger}
+	t := &Target{cfg: cfg, registry: opt.Registry, journal: opt.Journal, turns: httpcall.NewTurns(), log: opt.Logger}
 	var err error
 	if t.http, err = httpcall.New(httpcall.Config{
 		BaseURL: cfg.BaseURL, Hosts: cfg.Hosts, Insecure: cfg.Insecure, CA: cfg.CA, Cert: cfg.Cert, Key: cfg.Key,
@@ -121,9 +121,6 @@ func New(cfg Config, opt Options) (*Target, error) {
 	}
 	if t.log == nil {
 		t.log = zap.NewNop()
-	}
-	for i := range t.locks {
-		t.locks[i] = make(chan struct{}, 1)
 	}
 	return t, nil
 }

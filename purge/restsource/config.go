@@ -162,10 +162,11 @@ func (c *Config) validate() error {
 	case c.Children.URL != "" && c.Fields.Parent == "":
 		return bad("fields.parent", "missing; want the gjson path of the parent's id within a tenant, since there is children.url")
 	}
-	for field, p := range map[string]*Paging{"list.paging": &c.List.Paging, "children.paging": &c.Children.Paging} {
-		if err := p.validate(field); err != nil {
-			return err
-		}
+	if err := c.List.Paging.validate("list.paging"); err != nil {
+		return err
+	}
+	if err := c.Children.Paging.validate("children.paging"); err != nil {
+		return err
 	}
 	for _, v := range c.Active {
 		if slices.Contains(c.Disabled, v) {

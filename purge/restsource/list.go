@@ -14,7 +14,7 @@ import (
 // each yields the tenants of a list, whose first page, without what pages need, is
 // asked for by req. The answer is the one that ended it, nil for none.
 func (s *Source) each(ctx context.Context, l *List, req httpcall.Request, yield func(purge.SourceRow) error) (*httpcall.Response, error) {
-	p := pages{paging: l.Paging, turn: 1}
+	p := pages{paging: l.Paging}
 	next, err := p.first(req.URL)
 	for next != "" && err == nil {
 		req.URL = next

@@ -1,9 +1,7 @@
 package restsource
 
 import (
-	"net/http"
 	"strconv"
-	"strings"
 
 	"github.com/tidwall/gjson"
 
@@ -19,10 +17,7 @@ type pages struct {
 	rows   int
 	total  int
 	empty  int // pages without a tenant, up to the last one
-	// Brent's cycle detection: what led to a page, which is compared with, and the
-	// steps since and until it is replaced.
-	tortoise    string
-	steps, turn int
+	circle httpcall.Circle
 	// last is the tenants of the last page: when they come again, the API does not
 	// know the parameter.
 	last string
@@ -75,12 +70,9 @@ func (p *pages) next(a *httpcall.Response, body, items gjson.Result, n int) (str
 	}
 	switch p.paging.Type {
 	case PagingLink:
-		to := link(a.Header)
-		if p.paging.Next != "" {
-			to = body.Get(p.paging.Next).String()
-		}
-		if to == "" {
-			return "", nil
+		to, err := p.link(a, body)
+		if to == "" || err != nil {
+			return "", err
 		}
 		u, err := a.URL.Parse(to)
 		if err != nil {
@@ -88,14 +80,14 @@ func (p *pages) next(a *httpcall.Response, body, items gjson.Result, n int) (str
 		}
 		return u.String(), p.progress(u.String())
 	case PagingCursor:
-		v := body.Get(p.paging.Next)
-		if !v.Exists() || v.Type == gjson.Null || v.Type == gjson.False || v.String() == "" {
+		to := told(body.Get(p.paging.Next))
+		if to == "" {
 			return "", nil
 		}
-		if err := p.progress(v.String()); err != nil {
+		if err := p.progress(to); err != nil {
 			return "", err
 		}
-		return p.with(v.String())
+		return p.with(to)
 	case PagingOffset, PagingPage:
 		if n == 0 {
 			return "", nil
@@ -113,13 +105,31 @@ func (p *pages) next(a *httpcall.Response, body, items gjson.Result, n int) (str
 
 // progress refuses to go where it has been.
 func (p *pages) progress(to string) error {
-	if to == p.tortoise {
+	if p.circle.Back(to) {
 		return store.Errorf(store.Unavailable, "list: page %d leads to one that was read before", p.n)
 	}
-	if p.steps++; p.steps == p.turn {
-		p.tortoise, p.steps, p.turn = to, 0, 2*p.turn
-	}
 	return nil
+}
+
+// link returns what an answer says of the URL of the next page, "" behind the last. A
+// Link header that cannot be read is not the end of a list.
+func (p *pages) link(a *httpcall.Response, body gjson.Result) (string, error) {
+	if p.paging.Next != "" {
+		return told(body.Get(p.paging.Next)), nil
+	}
+	to, err := httpcall.NextLink(a.Header)
+	if err != nil {
+		return "", store.Errorf(store.Unavailable, "list: page %d: %w", p.n, err)
+	}
+	return to, nil
+}
+
+// told returns a cursor or URL; "" where there is none, null, or false.
+func told(v gjson.Result) string {
+	if v.Type == gjson.False {
+		return ""
+	}
+	return v.String()
 }
 
 // unlike refuses a page with the tenants of the one before.
@@ -129,43 +139,4 @@ func (p *pages) unlike(items string) error {
 	}
 	p.last = items
 	return nil
-}
-
-// link returns the next page of a Link header (RFC 8288), "" for none.
-func link(h http.Header) string {
-	for _, value := range h.Values("Link") {
-		for len(value) > 0 {
-			from := strings.IndexByte(value, '<')
-			to := strings.IndexByte(value, '>')
-			if from < 0 || to < from {
-				break
-			}
-			target, rest := value[from+1:to], value[to+1:]
-			params := rest
-			if i := strings.Index(rest, ",<"); i >= 0 {
-				params, value = rest[:i], rest[i+1:]
-			} else if i := strings.Index(rest, ", <"); i >= 0 {
-				params, value = rest[:i], rest[i+1:]
-			} else {
-				value = ""
-			}
-			for _, param := range strings.Split(params, ";") {
-				name, v, _ := strings.Cut(strings.TrimSpace(param), "=")
-				if strings.EqualFold(strings.TrimSpace(name), "rel") && isNext(v) {
-					return target
-				}
-			}
-		}
-	}
-	return ""
-}
-
-// isNext reports whether a list of relations has "next".
-func isNext(rel string) bool {
-	for _, r := range strings.Fields(strings.Trim(strings.TrimSpace(rel), `"`)) {
-		if strings.EqualFold(r, "next") {
-			return true
-		}
-	}
-	return false
 }

@@ -329,6 +329,52 @@ func TestTenants_PagesThatGoRoundInACircleEnd(t *testing.T) {
 	}
 }
 
+// TestTenants_ALinkThatCannotBeReadIsNotTheEnd has a list of two pages, in which the
+// first one says where the second is.
+func TestTenants_ALinkThatCannotBeReadIsNotTheEnd(t *testing.T) {
+	for _, c := range []struct {
+		name, header string
+		next         any // in the body, unless there is a header
+		want         int // tenants; -1 is an error
+	}{
+		{name: "two spaces", header: `</v1/tenants?n=1>; rel=first,  </v1/tenants?n=2>; rel=next`, want: 2},
+		{name: "a tab", header: "</v1/tenants?n=1>; rel=first,\t</v1/tenants?n=2>; rel=next", want: 2},
+		{name: "no end of the URL", header: `</v1/tenants?n=2; rel=next`, want: -1},
+		{name: "no end of the quotes", header: `</v1/tenants?n=2>; rel="next`, want: -1},
+		{name: "no brackets", header: `/v1/tenants?n=2; rel=next`, want: -1},
+		{name: "two that differ", header: `</v1/tenants?n=2>; rel=next, </v1/tenants?n=3>; rel=next`, want: -1},
+		{name: "an empty one", header: `<>; rel=next`, want: -1},
+		{name: "a URL in the body", next: "/v1/tenants?n=2", want: 2},
+		{name: "false in the body", next: false, want: 1},
+		{name: "null in the body", next: nil, want: 1},
+		{name: "no text in the body", next: "", want: 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := restsource.Paging{Type: restsource.PagingLink}
+			if c.header == "" {
+				p.Next = "next"
+			}
+			s := newSource(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				switch r.URL.Query().Get("n") {
+				case "":
+					if c.header != "" {
+						w.Header().Set("Link", c.header)
+					}
+					answer(w, http.StatusOK, map[string]any{"data": []any{map[string]any{"id": "a", "state": "ACTIVE"}}, "next": c.next})
+				case "2":
+					answer(w, http.StatusOK, map[string]any{"data": []any{map[string]any{"id": "b", "state": "ACTIVE"}}, "next": nil})
+				default:
+					t.Errorf("%s is asked for", r.URL)
+				}
+			}), paging(p), func(c *restsource.Config) { c.List.Total = "" })
+			rows, err := snapshot(s)
+			if c.want < 0 && store.CodeOf(err) != store.Unavailable || c.want >= 0 && (err != nil || len(rows) != c.want) {
+				t.Errorf("%d tenants, %v; want %d", len(rows), err, c.want)
+			}
+		})
+	}
+}
+
 func TestTenants_NextPagesOfOtherHostsAreNotRead(t *testing.T) {
 	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it was called") }))
 	defer other.Close()

@@ -58,7 +58,7 @@ func (b *batch) take(ctx context.Context) (id string, ok bool) {
 		return "", false
 	case ctx.Err() != nil:
 		// Not in the chain: of this one nothing was sent.
-		b.worst = worse(b.worst, store.Errorf(store.Unavailable, "stopped between two deletes: %v", ctx.Err()))
+		b.worst = httpcall.Graver(b.worst, store.Errorf(store.Unavailable, "stopped between two deletes: %v", ctx.Err()))
 		b.stop = true
 		return "", false
 	case b.next > 0 && b.enough(b.did.Deleted):
@@ -80,19 +80,10 @@ func (b *batch) note(did, gone bool, err error) {
 		b.did.Gone++
 	}
 	if err != nil {
-		b.worst = worse(b.worst, err)
+		b.worst = httpcall.Graver(b.worst, err)
 		b.refused++
 		b.stop = b.stop || b.refused > tolerance || hopeless(err)
 	}
-}
-
-// worse returns the error of two that has to be told: one whose answer was lost
-// before one that was refused, and else the first.
-func worse(first, second error) error {
-	if first == nil || store.CodeOf(first) != store.Internal && store.CodeOf(second) == store.Internal {
-		return second
-	}
-	return first
 }
 
 // hopeless reports an error that the next resource would meet as well.

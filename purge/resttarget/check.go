@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/tenantpurge/purger/purge"
+	"github.com/tenantpurge/purger/purge/httpcall"
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -51,7 +52,7 @@ func (t *Target) Diagnose(ctx context.Context) ([]purge.Finding, error) {
 				Fix: "see whether owner is the path of the tenant's id in an item"})
 		}
 		if err != nil {
-			failed = worse(failed, err)
+			failed = httpcall.Graver(failed, err)
 			wrong = append(wrong, purge.Finding{Severity: purge.SeverityError, Subject: subject, Text: err.Error(),
 				Fix: "see to the URL, the credentials and the selectors of this kind"})
 		}

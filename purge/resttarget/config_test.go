@@ -234,3 +234,30 @@ func TestCheck_FindsWhatWouldFailAPurge(t *testing.T) {
 		}
 	}
 }
+
+func TestNew_TellsAllErrorsOfTheKindsInTheirOrder(t *testing.T) {
+	cfg := sound()
+	for _, k := range []store.Kind{"zebra", store.KindUser, store.KindCredential, "aardvark", store.KindOAuthClient} {
+		cfg.Kinds[k] = resttarget.Kind{}
+	}
+	cfg.Subscriptions = &resttarget.Subscriptions{}
+	want := []string{"kinds.oauthClient", "kinds.credential", "kinds.user", "kinds.aardvark", "kinds.zebra", "subscriptions"}
+	for range 8 { // a map has another order each time
+		_, err := resttarget.New(cfg, resttarget.Options{})
+		joined, ok := err.(interface{ Unwrap() []error })
+		if !ok {
+			t.Fatalf("%v; want several errors", err)
+		}
+		var got []string
+		for _, err := range joined.Unwrap() {
+			var e *store.Error
+			if !errors.As(err, &e) || e.Code != store.Invalid {
+				t.Fatalf("%v; want it to be invalid", err)
+			}
+			got = append(got, e.Field)
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("got %v; want %v", got, want)
+		}
+	}
+}

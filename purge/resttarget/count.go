@@ -57,7 +57,7 @@ func (w *walk) rested(before *walk) bool {
 // not read. What one tenant has moves little, and a total that stays says so. In a
 // list of everybody's, others come and go all the time.
 func (w *walk) mayMove() bool {
-	if !w.l.numbered() || w.asked < 2 {
+	if !w.l.Paging.numbered() || w.asked < 2 {
 		return false
 	}
 	return !w.l.filtered || w.l.Paging.Total == "" || w.moved || w.received != w.total

@@ -26,9 +26,10 @@ func (t *Target) Purge(ctx context.Context, r purge.Request) (purge.Removed, err
 		return t.purgeAll(ctx, c, r)
 	}
 	if c.del.Repeat > 1 {
-		done, err := t.turns.wait(ctx, r.TenantID)
+		// Two steps at once could not tell whose delete it was.
+		done, err := t.turns.Wait(ctx, r.TenantID)
 		if err != nil {
-			return purge.Removed{}, err
+			return purge.Removed{}, store.Errorf(store.Unavailable, "another step on this tenant is under way: %v", err)
 		}
 		defer done()
 	}
@@ -55,7 +56,7 @@ func (t *Target) purgeListed(ctx context.Context, c *kind, r purge.Request) (did
 			did.More = f.w.cut
 			return did, nil
 		case len(ids) == 0:
-			if err := f.doubt(ctx, c.del); err != nil {
+			if err := f.catchUp(ctx, c.del); err != nil {
 				did.More = true
 				return did, err
 			}

@@ -24,14 +24,12 @@ type list struct {
 	// filtered says that the API is told which tenant it is about.
 	filtered bool
 	// owned is set once an item has shown an owner.
-	owned *atomic.Bool
+	owned atomic.Bool
 	still *still
 }
 
 // numbered reports whether the pages of a list begin at a number.
-func (l *list) numbered() bool {
-	return l.Paging.Type == PagingOffset || l.Paging.Type == PagingPage
-}
+func (p *Paging) numbered() bool { return p.Type == PagingOffset || p.Type == PagingPage }
 
 type count struct {
 	Count
@@ -144,7 +142,6 @@ func (l List) compile(at string, secrets httpcall.Secrets) (*list, error) {
 	if p.Size == 0 {
 		p.Size = DefaultSize
 	}
-	numbered := p.Type == PagingOffset || p.Type == PagingPage
 	switch {
 	case !slices.Contains([]string{PagingNone, PagingLink, PagingCursor, PagingOffset, PagingPage}, p.Type):
 		return nil, bad(".paging.type", "%q; want none, link, cursor, offset or page", p.Type)
@@ -160,9 +157,9 @@ func (l List) compile(at string, secrets httpcall.Secrets) (*list, error) {
 		return nil, bad(".paging.param", "%q is not for paging by %s", p.Param, p.Type)
 	case p.Type == PagingCursor && p.Next == "":
 		return nil, bad(".paging.next", "missing; want the gjson path of the cursor")
-	case p.Next != "" && (numbered || p.Type == PagingNone):
+	case p.Next != "" && (p.numbered() || p.Type == PagingNone):
 		return nil, bad(".paging.next", "%q is not for paging by %s", p.Next, p.Type)
-	case p.Total != "" && !numbered:
+	case p.Total != "" && !p.numbered():
 		return nil, bad(".paging.total", "%q is not for paging by %s", p.Total, p.Type)
 	case p.More != "" && p.Type == PagingNone:
 		return nil, bad(".paging.more", "%q without a type of paging", p.More)
@@ -171,7 +168,7 @@ func (l List) compile(at string, secrets httpcall.Secrets) (*list, error) {
 	case !op.has(varTenant) && l.Owner == "":
 		return nil, bad(".url", "{tenant} is nowhere and owner is not set: it would find everybody's")
 	}
-	compiled := &list{List: l, op: op, filtered: op.has(varTenant), owned: &atomic.Bool{}}
+	compiled := &list{List: l, op: op, filtered: op.has(varTenant)}
 	compiled.still = newStill(compiled)
 	return compiled, nil
 }

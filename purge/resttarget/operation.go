@@ -43,13 +43,10 @@ func (c Call) compile(at, method string, safe bool, secrets httpcall.Secrets, na
 		return nil, bad("method", fmt.Errorf("GET removes nothing"))
 	}
 	var err error
-	if o.url, err = parseURL(c.URL, secrets, names...); err == nil {
-		_, _, err = secrets.URL(c.URL)
-	}
-	o.shown, _, _ = strings.Cut(c.URL, "?")
-	if err != nil {
+	if o.url, err = parseURL(c.URL, secrets, names...); err != nil {
 		return nil, bad("url", err)
 	}
+	o.shown, _, _ = strings.Cut(c.URL, "?")
 	for name, text := range c.Headers {
 		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(text) || http.CanonicalHeaderKey(name) == "Authorization" {
 			return nil, bad("headers", fmt.Errorf("%q: not a header that can be set", name))

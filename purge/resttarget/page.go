@@ -50,8 +50,7 @@ func (w *walk) items(r httpcall.Request, a *httpcall.Response, body []byte) ([]g
 // owned returns the ids of those items that are the tenant's.
 func (w *walk) owned(r httpcall.Request, a *httpcall.Response, items []gjson.Result) ([]string, error) {
 	ids := make([]string, 0, len(items))
-	var sum maphash.Hash
-	sum.SetSeed(w.seed)
+	var sum uint64 // in this order
 	for _, item := range items {
 		id := item
 		if w.l.ID != "" {
@@ -61,9 +60,8 @@ func (w *walk) owned(r httpcall.Request, a *httpcall.Response, items []gjson.Res
 		if !ok {
 			return nil, httpcall.Unusable(r, a, "an item has no id at %q", w.l.ID)
 		}
-		_, _ = sum.WriteString(text)
-		_ = sum.WriteByte(0)
-		w.sum += maphash.String(w.seed, text)
+		one := maphash.String(w.seed, text)
+		sum, w.sum = 31*sum+one, w.sum+one
 		mine, err := w.mine(r, a, item)
 		if err != nil {
 			return nil, err
@@ -76,10 +74,10 @@ func (w *walk) owned(r httpcall.Request, a *httpcall.Response, items []gjson.Res
 	}
 	// A parameter that the API does not know has the first page come for ever.
 	if len(items) > 0 {
-		if w.pages > 0 && sum.Sum64() == w.last {
+		if w.pages > 0 && sum == w.last {
 			return nil, httpcall.Unusable(r, a, "page %d is the one before once more: does the API know the parameters of the paging?", w.pages+1)
 		}
-		w.last = sum.Sum64()
+		w.last = sum
 	}
 	return ids, nil
 }

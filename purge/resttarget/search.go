@@ -80,10 +80,10 @@ func (f *search) more() bool {
 	return !f.exhausted() || f.w.cut || f.w.pages > 1 || !f.l.filtered && f.w.mayMove() || f.step.Listed() > 0
 }
 
-// doubt deals with a list that shows nothing but what was said to be removed. When the
+// catchUp deals with a list that shows nothing but what was said to be removed. When the
 // API says of one of them that it is gone, so are the others. Else the list is waited
 // for, and it is an error when that takes too long.
-func (f *search) doubt(ctx context.Context, d *remove) error {
+func (f *search) catchUp(ctx context.Context, d *remove) error {
 	again, err := f.t.delete(ctx, d, f.tenant, f.stale)
 	switch {
 	case err != nil:

@@ -18,7 +18,7 @@ const everyone = 1 << 20
 type still struct{ places *semaphore.Weighted }
 
 func newStill(l *list) *still {
-	if l.filtered || !l.numbered() {
+	if l.filtered || !l.Paging.numbered() {
 		return nil
 	}
 	return &still{semaphore.NewWeighted(everyone)}

@@ -2,7 +2,10 @@ package resttarget
 
 import (
 	"context"
+	"errors"
 	"hash/maphash"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -30,7 +33,7 @@ type Target struct {
 	kinds    map[store.Kind]*kind
 	subs     *kind // that counts subscriptions; nil for none
 	parallel int
-	turns    *turns
+	turns    *httpcall.Turns // by tenant, of deletes that are repeated
 	removals *httpcall.Removals
 	seed     maphash.Seed
 	log      *zap.Logger
@@ -44,7 +47,7 @@ var (
 )
 
 // New returns a target, or a [store.Invalid] error that names the field at
-// fault. It calls nobody.
+// fault. Those of the kinds and the subscriptions are joined. It calls nobody.
 func New(cfg Config, opt Options) (*Target, error) {
 	if err := store.CheckID("name", cfg.Name); err != nil {
 		return nil, err
@@ -52,7 +55,7 @@ func New(cfg Config, opt Options) (*Target, error) {
 	if cfg.Name == "store" {
 		return nil, store.Errorf(store.Invalid, "name %q: that is the embedded one", cfg.Name).At("name")
 	}
-	t := &Target{cfg: cfg, kinds: map[store.Kind]*kind{}, parallel: cfg.Parallel, turns: newTurns(), removals: httpcall.NewRemovals(), seed: maphash.MakeSeed(), log: opt.Logger}
+	t := &Target{cfg: cfg, kinds: map[store.Kind]*kind{}, parallel: cfg.Parallel, turns: httpcall.NewTurns(), removals: httpcall.NewRemovals(), seed: maphash.MakeSeed(), log: opt.Logger}
 	if t.log == nil {
 		t.log = zap.NewNop()
 	}
@@ -65,22 +68,9 @@ func New(cfg Config, opt Options) (*Target, error) {
 	if len(cfg.Kinds) == 0 && cfg.Subscriptions == nil {
 		return nil, store.Errorf(store.Invalid, "kinds: missing; want one of oauthClient, apiKey, credential and user at least, or subscriptions").At("kinds")
 	}
-	for name, k := range cfg.Kinds {
-		at := "kinds." + string(name)
-		if _, err := store.ParseKind(string(name)); err != nil {
-			return nil, store.Errorf(store.Invalid, "%s: %w", at, err).At(at)
-		}
-		compiled, err := k.compile(at, cfg.Secrets)
-		if err != nil {
-			return nil, err
-		}
-		t.kinds[name] = compiled
-	}
-	var err error
-	if cfg.Subscriptions != nil {
-		if t.subs, err = cfg.Subscriptions.compile("subscriptions", cfg.Secrets); err != nil {
-			return nil, err
-		}
+	err := t.compile()
+	if err != nil {
+		return nil, err
 	}
 	t.client, err = httpcall.New(httpcall.Config{
 		BaseURL: cfg.BaseURL, Hosts: cfg.Hosts, Insecure: cfg.Insecure, Auth: cfg.Auth,
@@ -91,6 +81,36 @@ func New(cfg Config, opt Options) (*Target, error) {
 		return nil, err
 	}
 	return t, t.reachable()
+}
+
+// compile checks the kinds, in the order of removal, and the subscriptions. Errors
+// are joined.
+func (t *Target) compile() error {
+	var errs []error
+	for _, name := range store.Kinds() {
+		if k, ok := t.cfg.Kinds[name]; ok {
+			compiled, err := k.compile("kinds."+string(name), t.cfg.Secrets)
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			t.kinds[name] = compiled
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.cfg.Kinds)) {
+		if _, err := store.ParseKind(string(name)); err != nil {
+			at := "kinds." + string(name)
+			errs = append(errs, store.Errorf(store.Invalid, "%s: %w", at, err).At(at))
+		}
+	}
+	if t.cfg.Subscriptions != nil {
+		subs, err := t.cfg.Subscriptions.compile("subscriptions", t.cfg.Secrets)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		t.subs = subs
+	}
+	return errors.Join(errs...)
 }
 
 // reachable checks that every URL of the configuration may be called.
@@ -123,26 +143,30 @@ func (t *Target) sections() []section {
 
 // reachableBy checks the URLs of one kind; at is its path.
 func (t *Target) reachableBy(at string, k *kind) error {
-	ops := map[string]*operation{}
+	type called struct {
+		as string
+		op *operation
+	}
+	var ops []called
 	if k.list != nil {
-		ops["list"] = k.list.op
+		ops = append(ops, called{"list", k.list.op})
 	}
 	if k.count != nil {
-		ops["count"] = k.count.op
+		ops = append(ops, called{"count", k.count.op})
 	}
 	if k.del != nil {
-		ops["delete"] = k.del.op
+		ops = append(ops, called{"delete", k.del.op})
 	}
 	if k.purge != nil {
-		ops["purge"] = k.purge.op
+		ops = append(ops, called{"purge", k.purge.op})
 	}
-	for what, o := range ops {
-		u, err := o.url.fill(samples)
+	for _, c := range ops {
+		u, err := c.op.url.fill(samples)
 		if err == nil {
-			err = t.client.Allowed(httpcall.Request{URL: u, Shown: o.shown})
+			err = t.client.Allowed(httpcall.Request{URL: u, Shown: c.op.shown})
 		}
 		if err != nil {
-			at := at + "." + what + ".url"
+			at := at + "." + c.as + ".url"
 			return store.Errorf(store.Invalid, "%s: %w", at, err).At(at)
 		}
 	}

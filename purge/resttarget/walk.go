@@ -39,14 +39,11 @@ type walk struct {
 	moved bool
 	// unowned is an item of the last page that had any.
 	unowned gjson.Result
-	// Brent's cycle detection: the position that is compared with, and the steps
-	// until another one is.
-	tortoise    string
-	steps, turn int
+	circle  httpcall.Circle
 }
 
 func (t *Target) walk(l *list, tenantID string, p *httpcall.Patience) *walk {
-	return &walk{t: t, l: l, tenant: tenantID, patience: p, page: int64(l.Paging.First), seed: t.seed, turn: 1, total: -1}
+	return &walk{t: t, l: l, tenant: tenantID, patience: p, page: int64(l.Paging.First), seed: t.seed, total: -1}
 }
 
 // step returns the ids of the tenant's resources on the next page; none when
@@ -189,7 +186,7 @@ func (w *walk) follow(r httpcall.Request, a *httpcall.Response, body []byte) err
 		}
 	} else {
 		var err error
-		if link, err = nextLink(a.Header.Values("Link")); err != nil {
+		if link, err = httpcall.NextLink(a.Header); err != nil {
 			return httpcall.Unusable(r, a, "%w", err)
 		}
 	}
@@ -210,14 +207,8 @@ var errCircle = errors.New("the pages go round in a circle")
 
 // circles returns an error when a position comes up that has been before.
 func (w *walk) circles(r httpcall.Request, a *httpcall.Response, position string) error {
-	if w.done {
-		return nil
-	}
-	if position == w.tortoise {
+	if !w.done && w.circle.Back(position) {
 		return httpcall.Unusable(r, a, "%w", errCircle)
-	}
-	if w.steps++; w.steps == w.turn {
-		w.tortoise, w.steps, w.turn = position, 0, 2*w.turn
 	}
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 // that there is more, in a Link header or under one of the names that APIs have for
 // it. It says which paging to configure.
 func (w *walk) whole(r httpcall.Request, a *httpcall.Response, body []byte) error {
-	if next, err := nextLink(a.Header.Values("Link")); err == nil && next != "" {
+	if next, err := httpcall.NextLink(a.Header); err == nil && next != "" {
 		return httpcall.Unusable(r, a, `there is more, says a Link header with rel="next": want paging {type: link}`)
 	}
 	v := gjson.ParseBytes(body)
@@ -23,12 +23,12 @@ func (w *walk) whole(r httpcall.Request, a *httpcall.Response, body []byte) erro
 		}
 	}
 	for _, path := range []string{"next_cursor", "nextCursor", "next_page_token", "nextPageToken", "continuation_token", "continuationToken"} {
-		if text, ok := scalar(v.Get(path)); ok && text != "" {
+		if _, ok := scalar(v.Get(path)); ok {
 			return httpcall.Unusable(r, a, "there is more, says %q: want paging {type: cursor, next: %s}", path, path)
 		}
 	}
 	for _, path := range []string{"_links.next.href", "links.next", `@odata\.nextLink`, "next_url", "nextUrl"} {
-		if text, ok := scalar(v.Get(path)); ok && text != "" {
+		if _, ok := scalar(v.Get(path)); ok {
 			return httpcall.Unusable(r, a, "there is more, says %q: want paging {type: link, next: %s}", path, path)
 		}
 	}

@@ -142,7 +142,7 @@ func (t *Target) settle(ctx context.Context, e *endpoint, tenantID string, items
 		case known && (status == http.StatusPreconditionFailed || status == http.StatusPreconditionRequired):
 			insisted = append(insisted, it)
 		default:
-			fail = graver(fail, failed(r, it, status))
+			fail = httpcall.Graver(fail, failed(r, it, status))
 		}
 	}
 	if fail != nil {
@@ -172,10 +172,7 @@ func resultOf(items []item, results, i int, r result) (item, bool) {
 // failed returns the error of one operation that failed. A status that is none
 // leaves open what happened.
 func failed(r httpcall.Request, it item, status int) error {
-	if it.id != "" {
-		r.Of = it.id
-	}
-	r.Shown = "/Bulk"
+	r.Shown, r.Of = "/Bulk", it.id
 	if status < 400 || status > 599 {
 		return httpcall.Unusable(r, &httpcall.Response{Status: status}, "an operation with status %d, which is none", status)
 	}

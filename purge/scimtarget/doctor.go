@@ -20,8 +20,7 @@ func (t *Target) Check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for i := range t.endpoints {
-		e := &t.endpoints[i]
+	for _, e := range t.endpoints {
 		if _, err := t.list(ctx, p, e, "purger.check", 1); err != nil {
 			return err
 		}
@@ -45,8 +44,7 @@ func (t *Target) Diagnose(ctx context.Context) ([]purge.Finding, error) {
 		return nil, err
 	}
 	var found []purge.Finding
-	for i := range t.endpoints {
-		e := &t.endpoints[i]
+	for _, e := range t.endpoints {
 		switch {
 		case !p.known[e.path]:
 			found = append(found, purge.Finding{

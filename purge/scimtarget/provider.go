@@ -106,8 +106,7 @@ func (t *Target) ask(ctx context.Context) (*capabilities, error) {
 	if c.payload = config.Bulk.MaxPayloadSize; c.payload < 1 {
 		c.payload = defaultPayload
 	}
-	for i := range t.endpoints {
-		e := &t.endpoints[i]
+	for _, e := range t.endpoints {
 		if c.known[e.path], c.exact[e.path], err = t.askSchema(ctx, e); err != nil {
 			return nil, err
 		}

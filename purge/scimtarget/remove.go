@@ -81,22 +81,13 @@ func (t *Target) removeEach(ctx context.Context, e *endpoint, tenantID string, i
 					continue
 				}
 				mu.Lock()
-				fail = graver(fail, err)
+				fail = httpcall.Graver(fail, err)
 				mu.Unlock()
 			}
 		})
 	}
 	wg.Wait()
 	return fail
-}
-
-// graver returns the error to report of two: one that lost an answer, since the
-// count is then a lower bound.
-func graver(a, b error) error {
-	if a == nil || store.CodeOf(a) != store.Internal && store.CodeOf(b) == store.Internal {
-		return b
-	}
-	return a
 }
 
 // removeOne removes one resource. A server that insists on a version (412, 428)

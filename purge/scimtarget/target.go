@@ -28,7 +28,7 @@ type Target struct {
 	cfg       Config
 	http      *httpcall.Client
 	log       *zap.Logger
-	endpoints []endpoint
+	endpoints []*endpoint
 	provider  provider
 	removals  *httpcall.Removals
 }
@@ -41,7 +41,7 @@ type endpoint struct {
 	// confirmed says that the attribute is the right one; shown is set once a
 	// resource has shown it.
 	confirmed bool
-	shown     *atomic.Bool
+	shown     atomic.Bool
 }
 
 // New returns a target, or a [store.Invalid] error that names the field. It calls
@@ -67,7 +67,7 @@ func New(cfg Config, opt Options) (*Target, error) {
 		if err != nil {
 			return nil, err
 		}
-		t.endpoints = append(t.endpoints, endpoint{r.Kind, r.Endpoint, attr, r.AttributeConfirmed, &atomic.Bool{}})
+		t.endpoints = append(t.endpoints, &endpoint{kind: r.Kind, path: r.Endpoint, attr: attr, confirmed: r.AttributeConfirmed})
 	}
 	return t, nil
 }
@@ -82,7 +82,7 @@ func (t *Target) Name() string { return t.cfg.Name }
 func (t *Target) Kinds() []store.Kind {
 	var kinds []store.Kind
 	for _, k := range store.Kinds() {
-		if slices.ContainsFunc(t.endpoints, func(e endpoint) bool { return e.kind == k }) {
+		if slices.ContainsFunc(t.endpoints, func(e *endpoint) bool { return e.kind == k }) {
 			kinds = append(kinds, k)
 		}
 	}
@@ -96,8 +96,8 @@ func (t *Target) Count(ctx context.Context, tenantID string, kind store.Kind) (i
 		return 0, err
 	}
 	var sum int64
-	for i := range t.endpoints {
-		if e := &t.endpoints[i]; e.kind == kind {
+	for _, e := range t.endpoints {
+		if e.kind == kind {
 			n, err := t.count(ctx, p, e, tenantID)
 			if err == nil && n == 0 {
 				err = t.prove(ctx, p, e)
@@ -118,8 +118,7 @@ func (t *Target) Purge(ctx context.Context, r purge.Request) (purge.Removed, err
 	if err != nil {
 		return did, err
 	}
-	for i := range t.endpoints {
-		e := &t.endpoints[i]
+	for _, e := range t.endpoints {
 		if e.kind != r.Kind {
 			continue
 		}

@@ -1,18 +1,20 @@
-package resttarget
+package httpcall
 
 import (
 	"errors"
+	"net/http"
 	"strings"
 )
 
 // errLink says that a Link header is not one.
 var errLink = errors.New("a Link header that cannot be read")
 
-// nextLink returns the target of the link with the relation "next" in Link
-// headers (RFC 8288); "" when there is none. Several are an error.
-func nextLink(headers []string) (string, error) {
+// NextLink returns the target of the link with the relation "next" in the Link
+// headers of an answer (RFC 8288); "" when there is none. Several are an error, and
+// so is a header that is none by that standard: nobody knows what it leaves out.
+func NextLink(header http.Header) (string, error) {
 	next := ""
-	for _, h := range headers {
+	for _, h := range header.Values("Link") {
 		for rest := strings.TrimLeft(h, " \t,"); rest != ""; rest = strings.TrimLeft(rest, " \t,") {
 			if rest[0] != '<' {
 				return "", errLink

@@ -1,8 +1,11 @@
-package resttarget
+package httpcall_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/tenantpurge/purger/purge/httpcall"
 )
 
 func TestNextLink_ReadsWhatRFC8288Allows(t *testing.T) {
@@ -18,6 +21,8 @@ func TestNextLink_ReadsWhatRFC8288Allows(t *testing.T) {
 		{[]string{`<?a=1,2;3>; REL="Next"`}, "?a=1,2;3", true},
 		{[]string{`</1>; rel="prev", </3> ; title="x, <y>; rel=\"next\"" ; rel = "last next"`}, "/3", true},
 		{[]string{`</1>; rel=self`, `</2>; rel=next`}, "/2", true},
+		{[]string{"</1>; rel=prev,  </2>; rel=next"}, "/2", true},
+		{[]string{"</1>; rel=prev,\t</2>; rel=next"}, "/2", true},
 		{[]string{`</admin/clients?page_token=abc>; rel="next",</admin/clients?page_token=1>; rel="first"`}, "/admin/clients?page_token=abc", true},
 		{[]string{`</2>; rel="nextish", </3>; rel="x-next"; title*=UTF-8''next`}, "", true},
 		{[]string{`</2>; rel=first; rel=next`}, "", true}, // the first one counts
@@ -31,9 +36,9 @@ func TestNextLink_ReadsWhatRFC8288Allows(t *testing.T) {
 		{[]string{`</2> rel=next`}, "", false},
 		{[]string{`</2>; rel="next\`}, "", false},
 	} {
-		got, err := nextLink(c.headers)
+		got, err := httpcall.NextLink(http.Header{"Link": c.headers})
 		if got != c.want || (err == nil) != c.ok {
-			t.Errorf("nextLink(%q) = %q, %v; want %q", c.headers, got, err, c.want)
+			t.Errorf("NextLink(%q) = %q, %v; want %q", c.headers, got, err, c.want)
 		}
 	}
 }
@@ -43,9 +48,9 @@ func FuzzNextLink(f *testing.F) {
 	f.Add(`<`)
 	f.Add(`<>;=;;,,<>`)
 	f.Fuzz(func(t *testing.T, header string) {
-		next, err := nextLink([]string{header})
+		next, err := httpcall.NextLink(http.Header{"Link": {header}})
 		if err == nil && next != "" && !strings.Contains(header, "<"+next+">") {
-			t.Errorf("nextLink(%q) = %q, which is not in it", header, next)
+			t.Errorf("NextLink(%q) = %q, which is not in it", header, next)
 		}
 	})
 }
