@@ -262,7 +262,7 @@ step_systemd() {
 	if may_box; then
 		need_binary
 		CGO_ENABLED=0 go test -c -o "$scratch/purger.tests" ./cmd/purger
-	deploy/systemd/test.sh "$binary" "$scratch/purger.tests"
+		deploy/systemd/test.sh "$binary" "$scratch/purger.tests"
 	fi
 }
 
