@@ -123,33 +123,32 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 	if !httpguts.ValidHeaderFieldName(r.Method) { // a method is a token as well
 		return nil, newError(store.Invalid, "%q %s: not a method", r.Method, r.shown(u))
 	}
-	req := c.request(u, r)
-	if c.tokens == nil || req.Header.Get("Authorization") != "" {
-		if err := pace(ctx, r, req.URL); err != nil {
+	if header := c.headerOf(r); c.tokens == nil || header.Get("Authorization") != "" {
+		if err := pace(ctx, r, u); err != nil {
 			return nil, err
 		}
-		return c.exchange(ctx, req, r)
+		return c.exchange(ctx, u, header, r)
 	}
-	token, fresh, err := c.authorize(ctx, req, r, nil)
+	token, fresh, err := c.authorize(ctx, u, r, nil)
 	if err != nil {
 		return nil, err
 	}
-	a, err := c.exchange(ctx, req, r)
+	a, err := c.exchange(ctx, u, c.authorized(r, token), r)
 	if err != nil || a.Status != http.StatusUnauthorized || fresh {
 		return a, err
 	}
 	// Refused is not carried out: it may have been revoked before its time.
-	if _, _, err = c.authorize(ctx, req, r, token); err != nil {
+	if token, _, err = c.authorize(ctx, u, r, token); err != nil {
 		return nil, err
 	}
-	return c.exchange(ctx, req, r)
+	return c.exchange(ctx, u, c.authorized(r, token), r)
 }
 
-// authorize gives a request a token other than refused, and waits until it may be
+// authorize returns a token other than refused for a request to u, once that may be
 // sent. It waits with no token in hand, so that nobody else waits for that too:
 // a request for a token takes the place, and the next one is waited for.
-func (c *Client) authorize(ctx context.Context, req *http.Request, r Request, refused *oauth2.Token) (token *oauth2.Token, fresh bool, err error) {
-	if err := pace(ctx, r, req.URL); err != nil {
+func (c *Client) authorize(ctx context.Context, u *url.URL, r Request, refused *oauth2.Token) (token *oauth2.Token, fresh bool, err error) {
+	if err := pace(ctx, r, u); err != nil {
 		return nil, false, err
 	}
 	asking, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
@@ -159,11 +158,10 @@ func (c *Client) authorize(ctx context.Context, req *http.Request, r Request, re
 		return nil, false, err
 	}
 	if fresh {
-		if err := pace(ctx, r, req.URL); err != nil {
+		if err := pace(ctx, r, u); err != nil {
 			return nil, false, err
 		}
 	}
-	token.SetAuthHeader(req)
 	return token, fresh, nil
 }
 
@@ -200,21 +198,24 @@ func (c *Client) resolve(r Request) (*url.URL, error) {
 	return u, nil
 }
 
-// request returns what is sent, with its headers, but without a token that is to be
-// asked for.
-func (c *Client) request(u *url.URL, r Request) *http.Request {
-	req := &http.Request{
-		Method: r.Method, URL: u, Host: u.Host, Header: maps.Clone(c.header),
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+// headerOf returns the headers of a request, but for a token that is to be asked
+// for. They may be shared with others.
+func (c *Client) headerOf(r Request) http.Header {
+	if len(r.Header) == 0 {
+		return c.header
 	}
+	header := maps.Clone(c.header)
 	for name, values := range r.Header {
-		req.Header[http.CanonicalHeaderKey(name)] = values
+		header[http.CanonicalHeaderKey(name)] = values
 	}
-	if len(r.Body) > 0 {
-		req.ContentLength = int64(len(r.Body))
-		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(r.Body)), nil }
-	}
-	return req
+	return header
+}
+
+// authorized returns the headers of a request with a token.
+func (c *Client) authorized(r Request, token *oauth2.Token) http.Header {
+	req := http.Request{Header: maps.Clone(c.headerOf(r))}
+	token.SetAuthHeader(&req)
+	return req.Header
 }
 
 // sending notes whether a connection was found. Whoever has one may have written to
@@ -225,43 +226,46 @@ type sending struct {
 }
 
 // exchange sends a request and reads the answer.
-func (c *Client) exchange(ctx context.Context, req *http.Request, r Request) (*Response, error) {
+func (c *Client) exchange(ctx context.Context, u *url.URL, header http.Header, r Request) (*Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
-	if req.GetBody != nil {
-		req.Body, _ = req.GetBody()
-	}
 	s := &sending{}
 	s.GotConn = func(httptrace.GotConnInfo) { s.connected.Store(true) }
+	req := http.Request{Method: r.Method, URL: u, Host: u.Host, Header: header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	if len(r.Body) > 0 {
+		req.ContentLength = int64(len(r.Body))
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(r.Body)), nil }
+		req.Body, _ = req.GetBody() // which never fails
+	}
 	began := time.Now()
 	resp, err := c.transport.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, &s.ClientTrace)))
 	if err != nil {
 		c.observed(Observation{r.Method, 0, time.Since(began)})
 		err = scheme(err)
 		if !s.connected.Load() {
-			return nil, newError(store.Unavailable, "%s %s: not sent: %v", r.Method, r.shown(req.URL), err)
+			return nil, newError(store.Unavailable, "%s %s: not sent: %v", r.Method, r.shown(u), err)
 		}
-		return nil, lost(r, req.URL, err)
+		return nil, lost(r, u, err)
 	}
 	defer resp.Body.Close()
-	a := &Response{Status: resp.StatusCode, Header: resp.Header, URL: req.URL}
+	a := &Response{Status: resp.StatusCode, Header: resp.Header, URL: u}
 	if resp.Body != http.NoBody {
 		a.Body, err = io.ReadAll(io.LimitReader(resp.Body, c.cfg.MaxBody+1))
 	}
 	c.observed(Observation{r.Method, a.Status, time.Since(began)})
 	switch {
 	case a.Status >= 300 && a.Status < 400:
-		e := newError(r.doubtful(), "%s %s: status %d: redirects are not followed; configure the address that they lead to", r.Method, r.shown(req.URL), a.Status)
+		e := newError(r.doubtful(), "%s %s: status %d: redirects are not followed; configure the address that they lead to", r.Method, r.shown(u), a.Status)
 		e.Status = a.Status
 		return nil, e
 	case a.Status == http.StatusTooManyRequests || a.Status == http.StatusServiceUnavailable:
 		return nil, StatusError(r, a)
 	case err != nil && a.OK():
-		e := lost(r, req.URL, fmt.Errorf("status %d, and the body ends in the midst: %w", a.Status, err))
+		e := lost(r, u, fmt.Errorf("status %d, and the body ends in the midst: %w", a.Status, err))
 		e.Status = a.Status
 		return nil, e
 	case int64(len(a.Body)) > c.cfg.MaxBody && a.OK():
-		e := lost(r, req.URL, fmt.Errorf("status %d with a body of more than %d bytes", a.Status, c.cfg.MaxBody))
+		e := lost(r, u, fmt.Errorf("status %d with a body of more than %d bytes", a.Status, c.cfg.MaxBody))
 		e.Status = a.Status
 		return nil, e
 	case err != nil || int64(len(a.Body)) > c.cfg.MaxBody:

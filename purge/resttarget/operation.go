@@ -89,10 +89,13 @@ func (o *operation) has(name string) bool {
 // request fills in the values. A value that cannot be told to the API is an
 // [store.Invalid] error.
 func (o *operation) request(v vars) (httpcall.Request, error) {
-	r := httpcall.Request{Method: o.method, Safe: o.safe, Shown: o.shown, Header: http.Header{}}
+	r := httpcall.Request{Method: o.method, Safe: o.safe, Shown: o.shown}
 	var err error
 	if r.URL, err = o.url.fill(v); err != nil {
 		return r, err
+	}
+	if len(o.headers) > 0 || o.body != nil {
+		r.Header = make(http.Header, len(o.headers)+1)
 	}
 	for name, t := range o.headers {
 		s, err := t.fill(v)
