@@ -125,8 +125,8 @@ func TestOpenExternal_TellsAllThatIsMissingAtOnce(t *testing.T) {
 }
 
 // What the repository offers to be copied is what "config check" takes once its
-// credentials are there: the ready-made targets, those in comments and in the README,
-// and the example.
+// credentials are there: the ready-made targets, those in comments and in documents, and
+// the example.
 func TestReadyMade_IsWhatConfigCheckTakes(t *testing.T) {
 	texts := map[string]string{}
 	for _, pattern := range []string{"deploy/targets/*.yaml", "deploy/sources/*.yaml", "deploy/example/*/purger.yaml"} {
@@ -146,8 +146,15 @@ func TestReadyMade_IsWhatConfigCheckTakes(t *testing.T) {
 	}
 	// It is not installed on this machine, and its user may not be there.
 	texts["command-example.sh"] = "targets:\n" + strings.NewReplacer("#\t", "", "/usr/local/lib/purger", here, "    user: files\n", "").Replace(script+"\n")
-	for _, block := range regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$").FindAllStringSubmatch(readText(t, "../../README.md"), -1) {
-		texts["README.md: "+strings.SplitN(block[1], "\n", 2)[0]] = block[1]
+	blocks := regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$")
+	for _, document := range []string{"README.md", "deploy/targets/README.md"} {
+		found := blocks.FindAllStringSubmatch(readText(t, "../../"+document), -1)
+		if len(found) == 0 {
+			t.Errorf("%s has no block", document)
+		}
+		for _, block := range found {
+			texts[document+": "+strings.SplitN(block[1], "\n", 2)[0]] = block[1]
+		}
 	}
 	if len(texts) < 18 {
 		t.Errorf("%d texts are too few to be all of them", len(texts))
