@@ -41,14 +41,15 @@ var arrows = map[string][]string{
 	"cmd/purger/postgrestest":     {}, // tests alone
 	"deploy/nginx":                {}, // tests alone
 	"deploy/prometheus":           {}, // tests alone
+	"deploy/internal/deploytest":  {},
 	"deploy/bench":                {"purge", "purge/postgrestarget", "purge/postgrestarget/pgtest", "purge/resttarget", "metrics", "store", "store/*"},
 }
 
 // rank orders the layers; a test imports nothing of a higher one.
 var rank = []string{"store", "metrics", "purge", "scheduler", "cmd/internal", "cmd/purger", "deploy"}
 
-// suites are the tests, and the packages that hold conformance suites for them.
-var suites = []string{"test", "store/storetest", "purge/targettest", "purge/postgrestarget/pgtest"}
+// suites are the tests, and the packages that hold conformance suites and parts for them.
+var suites = []string{"test", "store/storetest", "purge/targettest", "purge/postgrestarget/pgtest", "deploy/internal/deploytest"}
 
 // homes holds, for each module of other people, the packages that may import
 // it, and with "test" the tests of all of them.
@@ -79,6 +80,7 @@ var homes = map[string][]string{
 	module + "/store/storetest":              {"test"},
 	module + "/purge/targettest":             {"test"},
 	pgtest:                                   {"test", "deploy/bench"},
+	module + "/deploy/internal/deploytest":   {"test"},
 	"log":                                    {},
 	"log/slog":                               {"cmd/purger"}, // what exporter-toolkit logs to
 }
@@ -161,6 +163,8 @@ func TestArrows_EveryRuleCanFail(t *testing.T) {
 		{from: "scheduler", imported: "go.yaml.in/yaml/v3"},
 		{from: "purge", imported: "github.com/google/go-cmp/cmp"},
 		{from: "purge", imported: "testing"},
+		{from: "deploy/bench", imported: ours("deploy/internal/deploytest")},
+		{from: "deploy/nginx", imported: ours("deploy/internal/deploytest"), test: true, fine: true},
 		{from: "purge", imported: "log"},
 		{from: "purge", imported: "example.org/new/library"},
 		{from: "purge/util", imported: "fmt"},

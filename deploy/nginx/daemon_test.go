@@ -3,18 +3,21 @@
 package nginx_test
 
 import (
+	"net"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/tenantpurge/purger/deploy/internal/deploytest"
 )
 
 // daemon is a purger with a store of its own.
 type daemon struct {
 	binary, dir, config, address string
-	process                      *process
+	process                      *deploytest.Process
 }
 
 // forest is what every daemon holds: a tenant that is served, one that is not with
@@ -31,14 +34,9 @@ const forest = `{"type":"tenant","id":"root","hostname":"root.example.com","stat
 func newDaemon(t *testing.T, config string) *daemon {
 	t.Helper()
 	home := t.TempDir()
-	d := &daemon{binary: filepath.Join(home, "purger"), dir: filepath.Join(home, "data"), address: freeAddress(t)}
-	build := exec.Command("go", "build", "-trimpath", "-o", d.binary, "./cmd/purger")
-	build.Dir, build.Env = "../..", append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	d.config = write(t, home, "purger.yaml", "purge: {schedule: '@yearly'}\n"+config)
-	d.purger(t, "import", write(t, home, "forest.ndjson", forest))
+	d := &daemon{binary: deploytest.BuildPurger(t), dir: filepath.Join(home, "data"), address: deploytest.FreeAddress(t)}
+	d.config = deploytest.Write(t, home, "purger.yaml", "purge: {schedule: '@yearly'}\n"+config)
+	d.purger(t, "import", deploytest.Write(t, home, "forest.ndjson", forest))
 	d.start(t)
 	d.purger(t, "tenant", "deactivate", "off")
 	d.purger(t, "tenant", "deactivate", "gone")
@@ -49,10 +47,10 @@ func newDaemon(t *testing.T, config string) *daemon {
 // start starts the daemon and waits until it is ready.
 func (d *daemon) start(t *testing.T) {
 	t.Helper()
-	d.process = start(t, d.binary, "serve", "--config", d.config, "--data-dir", d.dir, "--web.listen-address", d.address)
-	d.process.listens(t, d.address)
-	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
-	eventually(t, func() string {
+	d.process = deploytest.Start(t, t, d.binary, "serve", "--config", d.config, "--data-dir", d.dir, "--web.listen-address", d.address)
+	awaitListener(t, d.process, d.address)
+	client := &http.Client{Timeout: deploytest.Patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	deploytest.Eventually(t, interval, func() string {
 		res, err := client.Get("http://" + d.address + "/-/ready")
 		if err != nil {
 			return err.Error()
@@ -61,6 +59,25 @@ func (d *daemon) start(t *testing.T) {
 		if res.StatusCode != http.StatusOK {
 			return "the daemon is not ready: " + res.Status
 		}
+		return ""
+	})
+}
+
+// interval is how often the tests ask.
+const interval = 20 * time.Millisecond
+
+// awaitListener waits until a program accepts connections.
+func awaitListener(t *testing.T, p *deploytest.Process, address string) {
+	t.Helper()
+	deploytest.Eventually(t, interval, func() string {
+		if p.Exited() {
+			t.Fatalf("it has ended before it listened on %s:\n%s", address, p.Log())
+		}
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			return err.Error() + "\n" + p.Log()
+		}
+		_ = conn.Close()
 		return ""
 	})
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tenantpurge/purger/deploy/internal/deploytest"
 )
 
 func TestNginx_OnlyWhomPurgerServesReachesTheApplication(t *testing.T) {
@@ -139,7 +141,7 @@ func bodies(t *testing.T, g *gateway) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(deploytest.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	answers := bufio.NewReader(conn)
@@ -250,7 +252,7 @@ func forgeries(t *testing.T, g *gateway) {
 // outage is a purger that is killed, which serves nobody until it is back.
 func outage(t *testing.T, g *gateway, status int) {
 	g.mustServe(t, "before", g.get(t, "root.example.com", "/"))
-	g.daemon.process.kill()
+	g.daemon.process.Kill()
 	for _, host := range []string{"root.example.com", "off.example.com", "nobody.example.com"} {
 		for range 3 {
 			if a := g.get(t, host, "/"); a.status != status || strings.HasPrefix(a.body, "served") {

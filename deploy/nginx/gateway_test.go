@@ -18,6 +18,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tenantpurge/purger/deploy/internal/deploytest"
 )
 
 // application is what is behind a gateway. It remembers what reached it.
@@ -68,7 +70,7 @@ func (a *application) take() []seen {
 // gateway is a program in front of an application, that asks a daemon.
 type gateway struct {
 	address string
-	process *process
+	process *deploytest.Process
 	app     *application
 	daemon  *daemon
 }
@@ -76,8 +78,8 @@ type gateway struct {
 // startNginx starts the nginx of purger-gate.conf, with more patterns replaced.
 func startNginx(t *testing.T, d *daemon, patterns map[string]string) *gateway {
 	t.Helper()
-	nginx := program(t, "nginx")
-	g := &gateway{address: freeAddress(t), app: startApplication(t), daemon: d}
+	nginx := deploytest.Program(t, "nginx")
+	g := &gateway{address: deploytest.FreeAddress(t), app: startApplication(t), daemon: d}
 	all := map[string]string{
 		`127\.0\.0\.1:9464`: d.address, `127\.0\.0\.1:8080`: g.app.address, `127\.0\.0\.1:8000`: g.address,
 	}
@@ -85,33 +87,33 @@ func startNginx(t *testing.T, d *daemon, patterns map[string]string) *gateway {
 		all[pattern] = with
 	}
 	dir := t.TempDir()
-	gate := write(t, dir, "purger-gate.conf", rewrite(t, "purger-gate.conf", all))
+	gate := deploytest.Rewrite(t, "purger-gate.conf", dir, all)
 	var temps strings.Builder
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		fmt.Fprintf(&temps, "%s_temp_path %s;\n", kind, filepath.Join(dir, kind))
 	}
-	conf := write(t, dir, "nginx.conf", fmt.Sprintf("daemon off; master_process off; pid %s;\nevents {}\nhttp {\naccess_log off; client_max_body_size 1g;\n%sinclude %s;\n}\n",
+	conf := deploytest.Write(t, dir, "nginx.conf", fmt.Sprintf("daemon off; master_process off; pid %s;\nevents {}\nhttp {\naccess_log off; client_max_body_size 1g;\n%sinclude %s;\n}\n",
 		filepath.Join(dir, "pid"), temps.String(), gate))
-	g.process = start(t, nginx, "-p", dir, "-e", "stderr", "-c", conf)
-	g.process.listens(t, g.address)
+	g.process = deploytest.Start(t, t, nginx, "-p", dir, "-e", "stderr", "-c", conf)
+	awaitListener(t, g.process, g.address)
 	return g
 }
 
 // startCaddy starts the Caddy of the Caddyfile.
 func startCaddy(t *testing.T, d *daemon) *gateway {
 	t.Helper()
-	caddy := program(t, "caddy")
-	g := &gateway{address: freeAddress(t), app: startApplication(t), daemon: d}
+	caddy := deploytest.Program(t, "caddy")
+	g := &gateway{address: deploytest.FreeAddress(t), app: startApplication(t), daemon: d}
 	host, port, _ := strings.Cut(g.address, ":")
 	dir := t.TempDir()
-	file := write(t, dir, "Caddyfile", rewrite(t, "../caddy/Caddyfile", map[string]string{
+	file := deploytest.Rewrite(t, "../caddy/Caddyfile", dir, map[string]string{
 		`127\.0\.0\.1:9464`: d.address, `127\.0\.0\.1:8080`: g.app.address, `http://:8000`: "http://:" + port, `bind 127\.0\.0\.1`: "bind " + host,
-	}))
+	})
 	t.Setenv("HOME", dir)
 	t.Setenv("XDG_CONFIG_HOME", dir)
 	t.Setenv("XDG_DATA_HOME", dir)
-	g.process = start(t, caddy, "run", "--adapter", "caddyfile", "--config", file)
-	g.process.listens(t, g.address)
+	g.process = deploytest.Start(t, t, caddy, "run", "--adapter", "caddyfile", "--config", file)
+	awaitListener(t, g.process, g.address)
 	return g
 }
 
@@ -130,10 +132,10 @@ func (g *gateway) ask(t *testing.T, method, request string) answer {
 	t.Helper()
 	conn, err := net.Dial("tcp", g.address)
 	if err != nil {
-		t.Fatalf("%v\n%s", err, g.process.log)
+		t.Fatalf("%v\n%s", err, g.process.Log())
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(deploytest.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.WriteString(conn, request); err != nil {
@@ -200,7 +202,7 @@ func (g *gateway) mustServe(t *testing.T, what string, a answer) seen {
 	t.Helper()
 	s := g.app.take()
 	if a.status != http.StatusOK || !strings.HasPrefix(a.body, "served ") || len(s) != 1 {
-		t.Fatalf("%s: %d %v %q, the application saw %+v\n%s", what, a.status, a.header, a.body, s, g.process.log)
+		t.Fatalf("%s: %d %v %q, the application saw %+v\n%s", what, a.status, a.header, a.body, s, g.process.Log())
 	}
 	return s[0]
 }

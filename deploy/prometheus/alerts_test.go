@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/tenantpurge/purger/deploy/internal/deploytest"
 )
 
 // scene is everything that runs: a daemon for each condition, a program with
@@ -60,7 +62,7 @@ func newScene(t *testing.T) *scene {
 		s.leftOut = append(s.leftOut, s.conditions[what].alerts...)
 		delete(s.conditions, what)
 	}
-	binary := buildPurger(t)
+	binary := deploytest.BuildPurger(t)
 	addresses := []string{s.program.address}
 	example, err := os.ReadFile("../example/tenants.ndjson")
 	if err != nil {
@@ -98,7 +100,7 @@ func (s *scene) kinds(t *testing.T) {
 		if srv.name == "native" {
 			want, none = none, want
 		}
-		eventually(t, interval, func() string {
+		deploytest.Eventually(t, interval, func() string {
 			return cmp.Diff(s.instances(), srv.instances(t, want))
 		})
 		if got := srv.instances(t, none); len(got) > 0 {
@@ -205,7 +207,7 @@ func (s *scene) expect(t *testing.T, daemon func(condition) []string, program []
 func (s *server) expect(t *testing.T, name, instance string, want []string) {
 	t.Helper()
 	var got []alert
-	eventually(t, interval, func() string {
+	deploytest.Eventually(t, interval, func() string {
 		got = s.alerts(t, instance)
 		fine := len(got) == len(want)
 		for i := 0; fine && i < len(got); i++ {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenantpurge/purger/deploy/internal/deploytest"
 	"github.com/tenantpurge/purger/store"
 	"github.com/tenantpurge/purger/store/boltstore"
 )
@@ -59,13 +60,13 @@ func daemonConditions() map[string]condition {
 			alerts: []string{overdue, `PurgerPausedTooLong\{severity=warning\} Purging has been paused for more than three days\.`},
 			cure: func(t *testing.T, d *daemon) {
 				d.purger(t, "", "resume", "--reason", "the freeze is over")
-				d.process.signal(t, syscall.SIGUSR1)
+				d.process.Signal(t, syscall.SIGUSR1)
 			},
 		},
 		"halted": {
 			cause: func(t *testing.T, d *daemon) {
 				d.configure(t, quiet+"limits: {perPass: 2}\n")
-				d.process.signal(t, syscall.SIGHUP)
+				d.process.Signal(t, syscall.SIGHUP)
 				waitForLog(t, d, "the configuration was loaded again")
 				d.purger(t, due("a", "b", "c", "d"), "import", "-")
 				d.pass(t)
@@ -110,12 +111,12 @@ func daemonConditions() map[string]condition {
 		"a bad configuration": {
 			cause: func(t *testing.T, d *daemon) {
 				d.configure(t, "purge: {schedule: sometimes}\n")
-				d.process.signal(t, syscall.SIGHUP)
+				d.process.Signal(t, syscall.SIGHUP)
 			},
 			alerts: []string{`PurgerReloadFailed\{severity=warning\} The configuration on disk is bad; purger works with the one before\.`},
 			cure: func(t *testing.T, d *daemon) {
 				d.configure(t, quiet)
-				d.process.signal(t, syscall.SIGHUP)
+				d.process.Signal(t, syscall.SIGHUP)
 			},
 		},
 		"an interrupted import": {
@@ -135,7 +136,7 @@ func daemonConditions() map[string]condition {
 				d.purger(t, due("late"), "import", "-")
 			},
 			alerts: []string{overdue, `PurgerRunStale\{severity=warning\} No pass of purger is known to have ended well\.`},
-			cure:   func(t *testing.T, d *daemon) { d.process.signal(t, syscall.SIGUSR1) },
+			cure:   func(t *testing.T, d *daemon) { d.process.Signal(t, syscall.SIGUSR1) },
 		},
 		"no pass ended well for two hours": {
 			cause: func(t *testing.T, d *daemon) {
@@ -163,7 +164,7 @@ func daemonConditions() map[string]condition {
 // purgeSome gives the daemon a bit of everything to do.
 func purgeSome(t *testing.T, d *daemon) {
 	d.purger(t, due("one", "two", "three"), "import", "-")
-	d.process.signal(t, syscall.SIGUSR1)
+	d.process.Signal(t, syscall.SIGUSR1)
 	d.purger(t, "", "tenant", "create", "leaving")
 	d.purger(t, "", "tenant", "deactivate", "leaving")
 	d.purger(t, "", "tenant", "create", "undecided")
@@ -218,11 +219,11 @@ func fillDisk(t *testing.T, d *daemon) {
 // waitForLog waits until the daemon has logged a text.
 func waitForLog(t *testing.T, d *daemon, text string) {
 	t.Helper()
-	eventually(t, 20*time.Millisecond, func() string {
-		if strings.Contains(d.process.log.String(), text) {
+	deploytest.Eventually(t, 20*time.Millisecond, func() string {
+		if strings.Contains(d.process.Log(), text) {
 			return ""
 		}
-		return fmt.Sprintf("the daemon has not logged %q:\n%s", text, d.process.log)
+		return fmt.Sprintf("the daemon has not logged %q:\n%s", text, d.process.Log())
 	})
 }
 
@@ -234,23 +235,23 @@ func killDuringImport(t *testing.T, d *daemon) {
 	if err := os.WriteFile(bulk(d), []byte(large()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	importing := start(t, t, d.binary, "import", bulk(d), "--data-dir", d.dir)
-	eventually(t, 2*time.Millisecond, func() string {
+	importing := deploytest.Start(t, t, d.binary, "import", bulk(d), "--data-dir", d.dir)
+	deploytest.Eventually(t, 2*time.Millisecond, func() string {
 		p, err := fetch("http://"+d.address+"/metrics", "")
 		switch {
 		case err != nil:
 			return err.Error()
 		case strings.Contains(p.body, "\npurger_import_incomplete 1\n"):
 			return ""
-		case importing.hasExited():
-			t.Fatalf("the import has ended before it could be interrupted:\n%s", importing.log)
+		case importing.Exited():
+			t.Fatalf("the import has ended before it could be interrupted:\n%s", importing.Log())
 		}
 		return "the import does not begin to write"
 	})
-	d.process.end(t, syscall.SIGKILL)
-	<-importing.exited
-	if importing.cmd.ProcessState.Success() {
-		t.Fatalf("the import has succeeded, and the daemon was killed:\n%s", importing.log)
+	d.process.Signal(t, syscall.SIGKILL)
+	d.process.Wait(t)
+	if importing.Wait(t).Success() {
+		t.Fatalf("the import has succeeded, and the daemon was killed:\n%s", importing.Log())
 	}
 	d.start(t)
 }

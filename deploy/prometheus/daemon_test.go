@@ -14,37 +14,27 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tenantpurge/purger/deploy/internal/deploytest"
 )
 
 // quiet is the configuration of every daemon: passes are made only when the test
 // asks for one.
 const quiet = "purge: {schedule: '@yearly'}\n"
 
-// buildPurger builds the daemon as it is shipped.
-func buildPurger(t *testing.T) string {
-	t.Helper()
-	binary := filepath.Join(t.TempDir(), "purger")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", binary, "./cmd/purger")
-	cmd.Dir, cmd.Env = "../..", append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return binary
-}
-
 // daemon is a purger with a store of its own.
 type daemon struct {
 	owner               *testing.T // the daemon lives as long
 	binary, dir, config string
 	address             string // the same at every start
-	process             *process
+	process             *deploytest.Process
 }
 
 // newDaemon returns a daemon that is not started yet.
 func newDaemon(t *testing.T, binary string) *daemon {
 	t.Helper()
 	home := t.TempDir()
-	d := &daemon{owner: t, binary: binary, dir: filepath.Join(home, "data"), config: filepath.Join(home, "purger.yaml"), address: freeAddress(t)}
+	d := &daemon{owner: t, binary: binary, dir: filepath.Join(home, "data"), config: filepath.Join(home, "purger.yaml"), address: deploytest.FreeAddress(t)}
 	d.configure(t, quiet)
 	return d
 }
@@ -60,13 +50,13 @@ func (d *daemon) configure(t *testing.T, text string) {
 // start starts the daemon and waits until it is ready.
 func (d *daemon) start(t *testing.T) {
 	t.Helper()
-	d.process = start(t, d.owner, d.binary, "serve", "--config", d.config, "--data-dir", d.dir, "--web.listen-address", d.address)
-	eventually(t, 20*time.Millisecond, func() string {
-		if d.process.hasExited() {
-			t.Fatalf("the daemon has ended:\n%s", d.process.log)
+	d.process = deploytest.Start(t, d.owner, d.binary, "serve", "--config", d.config, "--data-dir", d.dir, "--web.listen-address", d.address)
+	deploytest.Eventually(t, 20*time.Millisecond, func() string {
+		if d.process.Exited() {
+			t.Fatalf("the daemon has ended:\n%s", d.process.Log())
 		}
 		if _, err := fetch("http://"+d.address+"/-/ready", ""); err != nil {
-			return fmt.Sprintf("the daemon is not ready: %v\n%s", err, d.process.log)
+			return fmt.Sprintf("the daemon is not ready: %v\n%s", err, d.process.Log())
 		}
 		return ""
 	})
@@ -75,9 +65,9 @@ func (d *daemon) start(t *testing.T) {
 // stop stops the daemon.
 func (d *daemon) stop(t *testing.T) {
 	t.Helper()
-	d.process.end(t, syscall.SIGTERM)
-	if !d.process.cmd.ProcessState.Success() {
-		t.Fatalf("the daemon did not stop cleanly: %s\n%s", d.process.cmd.ProcessState, d.process.log)
+	d.process.Signal(t, syscall.SIGTERM)
+	if state := d.process.Wait(t); !state.Success() {
+		t.Fatalf("the daemon did not stop cleanly: %s\n%s", state, d.process.Log())
 	}
 }
 

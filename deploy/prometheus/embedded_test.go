@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/tenantpurge/purger/deploy/internal/deploytest"
 	"github.com/tenantpurge/purger/metrics"
 	"github.com/tenantpurge/purger/purge"
 	"github.com/tenantpurge/purger/store"
@@ -81,7 +82,7 @@ func (p *program) pass(t *testing.T) {
 // finish makes passes until a tenant is gone.
 func (p *program) finish(t *testing.T, id string) {
 	t.Helper()
-	eventually(t, 200*time.Millisecond, func() string {
+	deploytest.Eventually(t, 200*time.Millisecond, func() string {
 		p.pass(t)
 		_, err := p.store.Tenant(t.Context(), id)
 		if store.CodeOf(err) == store.Gone {

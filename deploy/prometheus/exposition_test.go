@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/tenantpurge/purger/deploy/internal/deploytest"
 )
 
 // families are the metrics that operators build on, with their labels, by type.
@@ -37,7 +39,7 @@ var families = map[string][]string{
 var sample = regexp.MustCompile(`^(purger_\w+?)(?:\{(.*)\})? (\S+)$`)
 
 func TestExposition_EveryMetricIsThereAndCountersBeginAtZero(t *testing.T) {
-	d := newDaemon(t, buildPurger(t))
+	d := newDaemon(t, deploytest.BuildPurger(t))
 	d.start(t)
 	if _, err := fetch("http://"+d.address+"/metrics", ""); err != nil { // counted in what follows
 		t.Fatal(err)
@@ -88,7 +90,7 @@ func TestExposition_EveryMetricIsThereAndCountersBeginAtZero(t *testing.T) {
 }
 
 func TestExposition_IsInTheFormatThatIsAskedFor(t *testing.T) {
-	d := newDaemon(t, buildPurger(t))
+	d := newDaemon(t, deploytest.BuildPurger(t))
 	d.start(t)
 	for _, c := range []struct{ accept, contentType, begin, end string }{
 		{"", "text/plain; version=0.0.4", "# HELP go_", "\n"},

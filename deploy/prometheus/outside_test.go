@@ -132,7 +132,7 @@ func targetConditions() map[string]condition {
 			alerts: []string{`PurgerPurgingLate\{severity=warning\} A tenant has been in purging for 4d 0h \d+m \d+s and is not purged yet\.`},
 			cure: func(t *testing.T, d *daemon) { // nobody asks for a pass
 				d.configure(t, closed.target("breakerFailures: 0"))
-				d.process.signal(t, syscall.SIGHUP)
+				d.process.Signal(t, syscall.SIGHUP)
 			},
 		},
 	}

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tenantpurge/purger/deploy/internal/deploytest"
 )
 
 // platform is an API that says which tenants there are, and holds their users: a
@@ -167,7 +169,7 @@ func window() string {
 // exposes waits until the daemon exposes a sample.
 func (d *daemon) exposes(t *testing.T, sample string) {
 	t.Helper()
-	eventually(t, 20*time.Millisecond, func() string {
+	deploytest.Eventually(t, 20*time.Millisecond, func() string {
 		p, err := fetch("http://"+d.address+"/metrics", "")
 		switch {
 		case err != nil:
@@ -175,7 +177,7 @@ func (d *daemon) exposes(t *testing.T, sample string) {
 		case strings.Contains(p.body, "\n"+sample+"\n"):
 			return ""
 		}
-		return fmt.Sprintf("the daemon does not expose %s:\n%s", sample, d.process.log)
+		return fmt.Sprintf("the daemon does not expose %s:\n%s", sample, d.process.Log())
 	})
 }
 
@@ -186,7 +188,7 @@ func (d *daemon) scraped(t *testing.T) {
 	t.Helper()
 	answered := regexp.MustCompile(`(?m)^purger_http_requests_total\{code="200",route="[^"]*/metrics"\} (\d+)$`)
 	own := 0
-	eventually(t, interval, func() string {
+	deploytest.Eventually(t, interval, func() string {
 		p, err := fetch("http://"+d.address+"/metrics", "")
 		if err != nil {
 			return err.Error()

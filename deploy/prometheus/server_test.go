@@ -8,15 +8,14 @@ import (
 	"maps"
 	"math"
 	"net/url"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tenantpurge/purger/deploy/internal/deploytest"
 )
 
 // interval is how often the servers scrape and evaluate.
@@ -27,60 +26,34 @@ const interval = 500 * time.Millisecond
 type server struct {
 	name, address string
 	began         time.Time
-	process       *process
+	process       *deploytest.Process
 }
 
 // startServer starts a Prometheus that scrapes the addresses.
 func startServer(t *testing.T, name string, addresses []string, flags ...string) *server {
 	t.Helper()
-	binary, err := exec.LookPath("prometheus")
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
-		t.Skip("no prometheus on this machine (Debian package prometheus)")
-	}
+	binary := deploytest.Program(t, "prometheus")
 	dir := t.TempDir()
-	rewrite(t, "prometheus.yaml", dir, map[string]string{
+	config := deploytest.Rewrite(t, "prometheus.yaml", dir, map[string]string{
 		`(scrape_interval|evaluation_interval): 30s`: fmt.Sprintf("$1: %dms", interval.Milliseconds()),
 		`targets: .*`: fmt.Sprintf("targets: [%s]", strings.Join(addresses, ", ")),
 	})
-	rewrite(t, "purger.rules.yaml", dir, map[string]string{`(?m)^( +for): \S+$`: "$1: 1s"})
-	s := &server{name: name, address: freeAddress(t), began: time.Now()}
-	s.process = start(t, t, binary, append([]string{
-		"--config.file=" + filepath.Join(dir, "prometheus.yaml"), "--storage.tsdb.path=" + filepath.Join(dir, "data"),
+	deploytest.Rewrite(t, "purger.rules.yaml", dir, map[string]string{`(?m)^( +for): \S+$`: "$1: 1s"})
+	s := &server{name: name, address: deploytest.FreeAddress(t), began: time.Now()}
+	s.process = deploytest.Start(t, t, binary, append([]string{
+		"--config.file=" + config, "--storage.tsdb.path=" + filepath.Join(dir, "data"),
 		"--web.listen-address=" + s.address, "--log.level=warn",
 	}, flags...)...)
-	eventually(t, 50*time.Millisecond, func() string {
-		if s.process.hasExited() {
-			t.Fatalf("prometheus has ended:\n%s", s.process.log)
+	deploytest.Eventually(t, 50*time.Millisecond, func() string {
+		if s.process.Exited() {
+			t.Fatalf("prometheus has ended:\n%s", s.process.Log())
 		}
 		if _, err := fetch("http://"+s.address+"/-/ready", ""); err != nil {
-			return fmt.Sprintf("prometheus is not ready: %v\n%s", err, s.process.log)
+			return fmt.Sprintf("prometheus is not ready: %v\n%s", err, s.process.Log())
 		}
 		return ""
 	})
 	return s
-}
-
-// rewrite copies a file into dir with every match of the patterns replaced. A
-// pattern without a match is a failure: the copy would not be what is meant.
-func rewrite(t *testing.T, name, dir string, patterns map[string]string) {
-	t.Helper()
-	text, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for pattern, with := range patterns {
-		re := regexp.MustCompile(pattern)
-		if !re.Match(text) {
-			t.Fatalf("%s has nothing like %s", name, pattern)
-		}
-		text = re.ReplaceAll(text, []byte(with))
-	}
-	if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // ask calls the API and decodes the data of the answer.
@@ -120,7 +93,7 @@ func (s *server) rules(t *testing.T) []rule {
 func (s *server) settle(t *testing.T) {
 	t.Helper()
 	asked, scraped := time.Now(), time.Time{}
-	eventually(t, interval/2, func() string {
+	deploytest.Eventually(t, interval/2, func() string {
 		var data struct {
 			ActiveTargets []struct{ LastScrape time.Time }
 		}
