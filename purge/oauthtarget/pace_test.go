@@ -1,83 +1,60 @@
 package oauthtarget_test
 
 import (
+	"fmt"
 	"net/http"
 	"path/filepath"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/tenantpurge/purger/purge"
 	"github.com/tenantpurge/purger/purge/oauthtarget"
+	"github.com/tenantpurge/purger/purge/targettest"
 	"github.com/tenantpurge/purger/store"
 )
 
-// TestPurge_EveryRequestCountsForTheRate has calls that take longer than their
-// time-out, each client of which takes two requests and holds a lock between them.
-func TestPurge_EveryRequestCountsForTheRate(t *testing.T) {
-	const rate, clients = 50, 40
-	f := newFake(t, clients)
-	var requests atomic.Int64
-	f.intercept = func(http.ResponseWriter, *http.Request) bool { requests.Add(1); return false }
+// system returns the fake, with a target that removes so many clients at a time.
+func (f *fake) system(t *testing.T, parallel int) targettest.System {
+	t.Helper()
 	target, err := oauthtarget.New(oauthtarget.Config{
-		Name: "login", BaseURL: f.url, Journal: filepath.Join(t.TempDir(), "journal"), Parallel: 8,
+		Name: "login", BaseURL: f.url, Journal: filepath.Join(t.TempDir(), "journal"), Parallel: parallel,
 	}, oauthtarget.Options{Registry: f})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer target.Close()
-	p := purge.DefaultPolicy()
-	p.Rate, p.Timeout, p.Retries = rate, 300*time.Millisecond, 0
-	g, err := purge.Guarded(target, p, purge.GuardOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	began := time.Now()
-	deleted, more := int64(0), true
-	for more {
-		did, err := g.Purge(t.Context(), purge.Request{TenantID: "acme", Kind: store.KindOAuthClient, Limit: 1000})
-		if err != nil || did.Inexact {
-			t.Fatalf("%+v, %v", did, err)
-		}
-		deleted, more = deleted+did.Deleted, did.More
-	}
-	took, n := time.Since(began), requests.Load()
-	if least := time.Duration(n-1) * time.Second / rate; n != 2*clients || took < least {
-		t.Errorf("%d requests took %s, want %s at %d a second", n, took, least, rate)
-	}
-	if deleted != clients || f.there() != 0 {
-		t.Errorf("%d removed of %d, and %d are there", deleted, clients, f.there())
+	t.Cleanup(func() { _ = target.Close() })
+	return targettest.System{
+		Target: target,
+		Add: func(_ string, _ store.Kind, n int) error {
+			for range n {
+				f.register(fmt.Sprint(f.there() + 1))
+			}
+			return nil
+		},
+		Left: func(string, store.Kind) (int64, error) { return int64(f.there()), nil },
 	}
 }
 
-// TestPurge_AStepOfASlowServerIsAShortOne has a removal of everybody take four times
-// as long as a call may.
+// Each client takes two requests, and its lock is held between them.
+func TestPurge_EveryRequestCountsForTheRate(t *testing.T) {
+	const clients = 40
+	f := newFake(t, 0)
+	all := func() int { return f.called(http.MethodGet) + f.called(http.MethodDelete) }
+	if n := targettest.Pace(t, f.system(t, 8), store.KindOAuthClient, clients, all); n != 2*clients {
+		t.Errorf("%d requests, want %d", n, 2*clients)
+	}
+}
+
+// A removal of everybody takes 2 seconds.
 func TestPurge_AStepOfASlowServerIsAShortOne(t *testing.T) {
-	const clients, each, timeout = 40, 50 * time.Millisecond, 500 * time.Millisecond
-	f := newFake(t, clients)
+	f := newFake(t, 0)
 	f.intercept = func(_ http.ResponseWriter, r *http.Request) bool {
 		if r.Method == http.MethodDelete {
-			<-time.After(each)
+			<-time.After(50 * time.Millisecond)
 		}
 		return false
 	}
-	p := purge.DefaultPolicy()
-	p.Timeout, p.Retries = timeout, 0
-	g, err := purge.Guarded(f.target(t, filepath.Join(t.TempDir(), "journal")), p, purge.GuardOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	deleted, more := int64(0), true
-	for more {
-		did, err := g.Purge(t.Context(), purge.Request{TenantID: "acme", Kind: store.KindOAuthClient, Limit: 1000})
-		if err != nil || did.Inexact || did.Deleted == 0 && did.More {
-			t.Fatalf("%+v, %v", did, err)
-		}
-		deleted, more = deleted+did.Deleted, did.More
-	}
-	if deleted != clients || f.there() != 0 {
-		t.Errorf("%d removed of %d, and %d are there", deleted, clients, f.there())
-	}
+	targettest.Slow(t, f.system(t, 1), store.KindOAuthClient, 40)
 }
 
 // TestPurge_ToWaitForACallThatWaitsForTheRateIsNoTimeOut has the second call be let

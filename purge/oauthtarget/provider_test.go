@@ -1,12 +1,9 @@
 package oauthtarget_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -74,27 +71,9 @@ func (r *realm) target(t testing.TB, opt oauthtarget.Options) *oauthtarget.Targe
 	return target
 }
 
-func (r *realm) do(method, path string, body any) ([]byte, error) {
-	b, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	req, err := http.NewRequestWithContext(context.Background(), method, r.url+path, bytes.NewReader(b))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Authorization", "Bearer initial")
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := new(http.Client).Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode >= 300 {
-		err = fmt.Errorf("status %d: %s", resp.StatusCode, answer)
-	}
-	return answer, err
+// do calls the server.
+func (r *realm) do(method, path string, body, answer any) error {
+	return targettest.Ask(method, r.url+path, "initial", body, answer)
 }
 
 // add registers clients, as RFC 7591 has it.
@@ -103,18 +82,17 @@ func (r *realm) add(tenant string, _ store.Kind, n int) error {
 	g.SetLimit(4)
 	for range n {
 		g.Go(func() error {
-			b, err := r.do(http.MethodPost, "/reg", map[string]any{
-				"redirect_uris": []string{"https://app.example.com/cb"}, "tenant": tenant, "realm": r.name,
-			})
 			var c struct {
 				ID    string `json:"client_id"`
 				URI   string `json:"registration_client_uri"`
 				Token string `json:"registration_access_token"`
 			}
-			if err = errors.Join(err, json.Unmarshal(b, &c)); err == nil {
-				err = r.note(tenant, oauthtarget.Client{ID: c.ID, URI: c.URI, Token: c.Token})
+			if err := r.do(http.MethodPost, "/reg", map[string]any{
+				"redirect_uris": []string{"https://app.example.com/cb"}, "tenant": tenant, "realm": r.name,
+			}, &c); err != nil {
+				return err
 			}
-			return err
+			return r.note(tenant, oauthtarget.Client{ID: c.ID, URI: c.URI, Token: c.Token})
 		})
 	}
 	return g.Wait()
@@ -134,13 +112,9 @@ func (r *realm) note(tenant string, c oauthtarget.Client) error {
 	return errors.Join(err, f.Close())
 }
 
-func (r *realm) left(tenant string, _ store.Kind) (int64, error) {
-	b, err := r.do(http.MethodGet, "/test/left?"+url.Values{"realm": {r.name}, "tenant": {tenant}}.Encode(), nil)
-	if err != nil {
-		return 0, err
-	}
-	var n int64
-	return n, json.Unmarshal(b, &n)
+func (r *realm) left(tenant string, _ store.Kind) (n int64, err error) {
+	err = r.do(http.MethodGet, "/test/left?"+url.Values{"realm": {r.name}, "tenant": {tenant}}.Encode(), nil, &n)
+	return n, err
 }
 
 func TestConformance(t *testing.T) {
@@ -150,7 +124,7 @@ func TestConformance(t *testing.T) {
 		return targettest.System{
 			Target: r.target(t, oauthtarget.Options{}), Add: r.add, Left: r.left,
 			Break: func() {
-				if _, err := r.do(http.MethodPost, "/test/break?realm="+url.QueryEscape(r.name), nil); err != nil {
+				if err := r.do(http.MethodPost, "/test/break?realm="+url.QueryEscape(r.name), nil, nil); err != nil {
 					t.Fatal(err)
 				}
 			},
@@ -238,7 +212,7 @@ func TestPurge_G6_ABadTokenIsNeverTakenForGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	revoked := r.clients["acme"][1]
-	if _, err := r.do(http.MethodPost, "/test/revoke?client="+revoked.ID, nil); err != nil {
+	if err := r.do(http.MethodPost, "/test/revoke?client="+revoked.ID, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	target := r.target(t, oauthtarget.Options{})

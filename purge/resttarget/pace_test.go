@@ -9,6 +9,7 @@ import (
 
 	"github.com/tenantpurge/purger/purge"
 	"github.com/tenantpurge/purger/purge/resttarget"
+	"github.com/tenantpurge/purger/purge/targettest"
 	"github.com/tenantpurge/purger/store"
 	"github.com/tenantpurge/purger/store/boltstore"
 )
@@ -185,6 +186,20 @@ func TestRate_G5_AStopInTheMidstOfAStepIsExact(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantReceipt(t, s, 300)
+}
+
+// A removal of everybody takes 2 seconds.
+func TestPurge_AStepOfASlowServerIsAShortOne(t *testing.T) {
+	a := newAPI(t, "")
+	a.interfere = func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodDelete {
+			<-time.After(50 * time.Millisecond)
+		}
+		return false
+	}
+	cfg := cursored(start(t, a).URL, store.KindUser)
+	cfg.Parallel = 1
+	targettest.Slow(t, targettest.System{Target: newTarget(t, cfg), Add: a.add, Left: a.left}, store.KindUser, 40)
 }
 
 // TestRate_ABulkRequestIsOne purges everybody with one request.

@@ -8,93 +8,44 @@ import (
 
 	"github.com/tenantpurge/purger/purge"
 	"github.com/tenantpurge/purger/purge/scimtarget"
+	"github.com/tenantpurge/purger/purge/targettest"
 	"github.com/tenantpurge/purger/store"
 )
 
-// TestPurge_EveryRequestCountsForTheRate has a server with Bulk, where one request
-// removes many, and one without; calls take longer than their time-out.
+// system returns the directory, with a target.
+func (d *directory) system(t *testing.T, change func(*scimtarget.Config)) targettest.System {
+	t.Helper()
+	return targettest.System{Target: d.serve(t, change), Add: d.add, Left: d.left}
+}
+
+// On a server with Bulk one request removes many.
 func TestPurge_EveryRequestCountsForTheRate(t *testing.T) {
-	const rate = 50
 	for name, c := range map[string]struct {
 		bulk        string
 		users, most int
 	}{
-		"bulk":    {`{"supported":true,"maxOperations":10,"maxPayloadSize":100000}`, 60, 40},
+		"bulk":    {`{"supported":true,"maxOperations":10,"maxPayloadSize":100000}`, 100, 40},
 		"without": {`{"supported":false}`, 60, 120},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var mu sync.Mutex
-			requests := 0
-			d := &directory{bulk: c.bulk, intercept: func(http.ResponseWriter, *http.Request) bool {
-				mu.Lock()
-				defer mu.Unlock()
-				requests++
-				return false
-			}}
-			target := d.serve(t, func(cfg *scimtarget.Config) { cfg.Parallel = 8 })
-			if err := d.add("acme", store.KindUser, c.users); err != nil {
-				t.Fatal(err)
-			}
-			p := purge.DefaultPolicy()
-			p.Rate, p.Timeout, p.Retries = rate, 300*time.Millisecond, 0
-			g, err := purge.Guarded(target, p, purge.GuardOptions{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			began := time.Now()
-			deleted, more := int64(0), true
-			for more {
-				did, err := g.Purge(t.Context(), purge.Request{TenantID: "acme", Kind: store.KindUser, Limit: 1000})
-				if err != nil || did.Inexact {
-					t.Fatalf("%+v, %v", did, err)
-				}
-				deleted, more = deleted+did.Deleted, did.More
-			}
-			took := time.Since(began)
-			if n, err := g.Count(t.Context(), "acme", store.KindUser); err != nil || n != 0 || deleted != int64(c.users) {
-				t.Errorf("%d removed of %d, %d left, %v", deleted, c.users, n, err)
-			}
-			if least := time.Duration(requests-2) * time.Second / rate; took < least { // the count is one or more
-				t.Errorf("%d requests took %s, want %s at %d a second", requests, took, least, rate)
-			}
-			if requests > c.most {
-				t.Errorf("%d requests, want %d at most", requests, c.most)
+			d := &directory{bulk: c.bulk}
+			sys := d.system(t, func(cfg *scimtarget.Config) { cfg.Parallel = 8 })
+			if n := targettest.Pace(t, sys, store.KindUser, c.users, func() int { return d.called("") }); n > c.most {
+				t.Errorf("%d requests, want %d at most", n, c.most)
 			}
 		})
 	}
 }
 
-// TestPurge_AStepOfASlowServerIsAShortOne has a removal of everybody take four times
-// as long as a call may.
+// A removal of everybody takes 2 seconds.
 func TestPurge_AStepOfASlowServerIsAShortOne(t *testing.T) {
-	const users, each, timeout = 40, 50 * time.Millisecond, 500 * time.Millisecond
 	d := &directory{intercept: func(_ http.ResponseWriter, r *http.Request) bool {
 		if r.Method == http.MethodDelete {
-			<-time.After(each)
+			<-time.After(50 * time.Millisecond)
 		}
 		return false
 	}}
-	target := d.serve(t, func(cfg *scimtarget.Config) { cfg.Parallel, cfg.PageSize = 1, 2 })
-	if err := d.add("acme", store.KindUser, users); err != nil {
-		t.Fatal(err)
-	}
-	p := purge.DefaultPolicy()
-	p.Timeout, p.Retries = timeout, 0
-	g, err := purge.Guarded(target, p, purge.GuardOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	deleted, more := int64(0), true
-	for more {
-		did, err := g.Purge(t.Context(), purge.Request{TenantID: "acme", Kind: store.KindUser, Limit: 1000})
-		if err != nil || did.Inexact || did.Deleted == 0 && did.More {
-			t.Fatalf("%+v, %v", did, err)
-		}
-		deleted, more = deleted+did.Deleted, did.More
-	}
-	if deleted != users {
-		t.Errorf("%d removed of %d", deleted, users)
-	}
+	targettest.Slow(t, d.system(t, func(cfg *scimtarget.Config) { cfg.Parallel, cfg.PageSize = 1, 2 }), store.KindUser, 40)
 }
 
 // TestCount_ToWaitForACallThatWaitsForTheRateIsNoTimeOut has the second call be let

@@ -1,9 +1,6 @@
 package scimtarget_test
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -59,27 +56,8 @@ func (r *realm) target(t testing.TB, opt scimtarget.Options) *scimtarget.Target 
 }
 
 // do calls what the server has for tests.
-func (r *realm) do(method, path string, body any) ([]byte, error) {
-	b, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	req, err := http.NewRequestWithContext(context.Background(), method, r.url+path, bytes.NewReader(b))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Authorization", "Bearer "+r.token)
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := new(http.Client).Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode >= 300 {
-		err = fmt.Errorf("status %d: %s", resp.StatusCode, answer)
-	}
-	return answer, err
+func (r *realm) do(method, path string, body, answer any) error {
+	return targettest.Ask(method, r.url+path, r.token, body, answer)
 }
 
 func endpointOf(kind store.Kind) string {
@@ -90,31 +68,22 @@ func endpointOf(kind store.Kind) string {
 }
 
 func (r *realm) add(tenant string, kind store.Kind, n int) error {
-	_, err := r.do(http.MethodPost, "/test/add", map[string]any{
+	return r.do(http.MethodPost, "/test/add", map[string]any{
 		"tenant": tenant, "endpoint": endpointOf(kind), "attribute": r.attribute, "n": n,
-	})
-	return err
+	}, nil)
 }
 
-func (r *realm) left(tenant string, kind store.Kind) (int64, error) {
+func (r *realm) left(tenant string, kind store.Kind) (n int64, err error) {
 	query := url.Values{"tenant": {tenant}, "endpoint": {endpointOf(kind)}, "attribute": {r.attribute}}
-	b, err := r.do(http.MethodGet, "/test/left?"+query.Encode(), nil)
-	if err != nil {
-		return 0, err
-	}
-	var n int64
-	return n, json.Unmarshal(b, &n)
+	err = r.do(http.MethodGet, "/test/left?"+query.Encode(), nil, &n)
+	return n, err
 }
 
 // log returns the requests to SCIM, without ids.
 func (r *realm) log(t testing.TB) []string {
 	t.Helper()
-	b, err := r.do(http.MethodGet, "/test/log", nil)
 	var log []string
-	if err == nil {
-		err = json.Unmarshal(b, &log)
-	}
-	if err != nil {
+	if err := r.do(http.MethodGet, "/test/log", nil, &log); err != nil {
 		t.Fatal(err)
 	}
 	return log
@@ -137,7 +106,7 @@ func TestConformance(t *testing.T) {
 				return targettest.System{
 					Target: r.target(t, scimtarget.Options{}), Add: r.add, Left: r.left,
 					Break: func() {
-						if _, err := r.do(http.MethodPost, "/test/break", nil); err != nil {
+						if err := r.do(http.MethodPost, "/test/break", nil, nil); err != nil {
 							t.Fatal(err)
 						}
 					},
