@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"testing"
 	"time"
 
@@ -13,11 +11,11 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
-	"golang.org/x/sys/unix"
 
 	"github.com/tenantpurge/purger/purge"
 	"github.com/tenantpurge/purger/store"
 	"github.com/tenantpurge/purger/store/boltstore"
+	"github.com/tenantpurge/purger/store/storetest"
 )
 
 var operator = store.Actor{ID: "uid:1000"}
@@ -229,35 +227,10 @@ func each(n, subTenants int64) store.Counts {
 	return store.Counts{Users: n, Credentials: n, APIKeys: n, OAuthClients: n, SubTenants: subTenants}
 }
 
-// copyFile copies a file that nobody writes. Where it has holes the copy has them,
-// too: the file of a store is 16 MiB, of which little is written.
+// copyFile is [storetest.CopyFile].
 func copyFile(t testing.TB, from, to string) {
 	t.Helper()
-	src, err := os.Open(from)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = src.Close() }()
-	dst, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for at, err := src.Seek(0, unix.SEEK_DATA); !errors.Is(err, unix.ENXIO); at, err = src.Seek(at, unix.SEEK_DATA) {
-		hole, err2 := src.Seek(at, unix.SEEK_HOLE)
-		_, err3 := src.Seek(at, io.SeekStart)
-		_, err4 := dst.Seek(at, io.SeekStart)
-		if err := errors.Join(err, err2, err3, err4); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.CopyN(dst, src, hole-at); err != nil {
-			t.Fatal(err)
-		}
-		at = hole
-	}
-	size, err := src.Seek(0, io.SeekEnd)
-	if err := errors.Join(err, dst.Truncate(size), dst.Close()); err != nil {
-		t.Fatal(err)
-	}
+	storetest.CopyFile(t, from, to)
 }
 
 // isBlocked reports whether err is a refusal with this block.

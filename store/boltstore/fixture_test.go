@@ -1,17 +1,13 @@
 package boltstore
 
 import (
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/tenantpurge/purger/store"
+	"github.com/tenantpurge/purger/store/storetest"
 )
 
 // epoch is when the tests' tenants are made; their grace periods end at dueAt.
@@ -116,40 +112,9 @@ func (f *fixture) fill(id string, n int) {
 func (f *fixture) image() *fixture {
 	f.t.Helper()
 	c := &fixture{t: f.t, dir: f.t.TempDir()}
-	copyFile(f.t, filepath.Join(f.dir, FileName), filepath.Join(c.dir, FileName))
+	storetest.CopyFile(f.t, filepath.Join(f.dir, FileName), filepath.Join(c.dir, FileName))
 	c.open()
 	return c
-}
-
-// copyFile copies a file with its holes: the file of a store is 16 MiB, of which
-// little is written.
-func copyFile(t *testing.T, from, to string) {
-	t.Helper()
-	src, err := os.Open(from)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = src.Close() }()
-	dst, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for at, err := src.Seek(0, unix.SEEK_DATA); !errors.Is(err, unix.ENXIO); at, err = src.Seek(at, unix.SEEK_DATA) {
-		hole, err2 := src.Seek(at, unix.SEEK_HOLE)
-		_, err3 := src.Seek(at, io.SeekStart)
-		_, err4 := dst.Seek(at, io.SeekStart)
-		if err := errors.Join(err, err2, err3, err4); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.CopyN(dst, src, hole-at); err != nil {
-			t.Fatal(err)
-		}
-		at = hole
-	}
-	size, err := src.Seek(0, io.SeekEnd)
-	if err := errors.Join(err, dst.Truncate(size), dst.Close()); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // request is a claim at the date, in steps unless inline.

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/tenantpurge/purger/store/storetest"
 )
 
 // giant puts a value of n bytes in place of a receipt, and returns the file as a
@@ -25,7 +27,7 @@ func giant(t *testing.T, n int) (dir string) {
 	}))
 	f.must(db.Close())
 	dir = t.TempDir()
-	copyFile(t, f.path, filepath.Join(dir, FileName))
+	storetest.CopyFile(t, f.path, filepath.Join(dir, FileName))
 	f.must(os.Remove(f.path)) // nothing in it is a receipt: a check would find it
 	f.open()
 	return dir
