@@ -11,17 +11,7 @@ import (
 	"time"
 )
 
-var rounds = flag.Int("rounds", 100, "how often to kill")
-
-// faults are what happens in the midst of a pass.
-const (
-	faultPurger  = "kill -9 of purger"
-	faultServer  = "kill -9 of PostgreSQL"
-	faultSession = "a session that is ended"
-	faultStopped = "a session that is stopped"
-	faultHung    = "sessions that hang beyond every time-out"
-	faultSource  = "sessions of the source that hang beyond every time-out"
-)
+var rounds = flag.Int("rounds", 100, "how many of the hundred rounds to make")
 
 // For how long a session is stopped. The server cannot end a statement of one that
 // hangs: purger has to.
@@ -30,9 +20,10 @@ const (
 	hang  = statementTimeout + 6*time.Second
 )
 
-// TestKill_G3_G4_G5_G6_ExactlyTheDueSubtreesAreGone kills purger and PostgreSQL in
-// the midst of passes. After each, whatever was due is gone, and nothing else; and
-// all receipts are exact, since there is a ledger.
+// TestKill_G3_G4_G5_G6_ExactlyTheDueSubtreesAreGone kills purger or PostgreSQL in the
+// midst of a pass, a hundred times, in some of them after another fault. After each,
+// whatever was due is gone, and nothing else; and all receipts are exact, since there
+// is a ledger.
 func TestKill_G3_G4_G5_G6_ExactlyTheDueSubtreesAreGone(t *testing.T) {
 	w := newWorld(t)
 	seed := uint64(time.Now().UnixNano())
@@ -46,44 +37,19 @@ func TestKill_G3_G4_G5_G6_ExactlyTheDueSubtreesAreGone(t *testing.T) {
 	}
 	w.settle()
 	w.judge(t, "before any fault")
-	hits, late := map[string]int{}, map[string]int{}
-	faults := []string{
-		faultPurger, faultPurger, faultPurger, faultServer, faultServer, faultServer, faultSession, faultSession, faultSession,
-		faultStopped, faultStopped, faultStopped, faultHung, faultHung, faultHung,
-		faultSource, faultSource, faultSource, faultSource, // a third of them finds it being asked
-	}
-	for n := range *rounds {
-		fault := faults[rng.IntN(len(faults))]
+	var told tally
+	dealt := deal(rng)
+	for n, r := range dealt[:min(*rounds, len(dealt))] {
 		victims := w.disable(rng)
 		w.serve()
 		if _, err := w.purger("source", "sync"); err != nil {
 			t.Fatal(err)
 		}
-		done := make(chan struct{})
-		began := time.Now()
-		go func() {
-			defer close(done)
-			if fault == faultSource { // it is asked in a sync, and early in a pass
-				_, _ = w.purger("source", "sync")
-			}
-			_, _ = w.purger("run") // whatever comes of it
-		}()
-		if fault != faultSource || rng.IntN(2) == 0 { // or else its idle sessions, which are asked next
-			wait := time.NewTimer(time.Duration(rng.Int64N(int64(150 * time.Millisecond))))
-			<-wait.C
-		}
-		hit := w.strike(fault)
-		<-done
-		if time.Since(began) >= statementTimeout {
-			late[fault]++
-		}
+		w.suffer(rng, r, &told)
 		w.settle()
-		when := fmt.Sprintf("round %d, %s, %v", n+1, fault, victims)
+		when := fmt.Sprintf("round %d, %s and %s, %v", n+1, r.fault, r.kill, victims)
 		w.judge(t, when)
 		w.count(when, victims)
-		if hit {
-			hits[fault]++
-		}
 	}
 	if out, err := w.purger("store", "check"); err != nil {
 		t.Error(out, err)
@@ -91,17 +57,67 @@ func TestKill_G3_G4_G5_G6_ExactlyTheDueSubtreesAreGone(t *testing.T) {
 	if out, err := w.purger("audit", "verify"); err != nil {
 		t.Error(out, err)
 	}
-	t.Logf("%d rounds; in the midst of a purge: %v; that ran into a time-out: %v", *rounds, hits, late)
-	for _, fault := range faults {
-		if *rounds >= 100 && hits[fault] == 0 {
-			t.Errorf("%s never fell into the midst of a purge", fault)
+	told.judge(t)
+}
+
+// suffer makes a pass with a fault and a kill in it.
+func (w *world) suffer(rng *rand.Rand, r round, told *tally) {
+	w.t.Helper()
+	wait := func(most time.Duration, ended <-chan struct{}) {
+		timer := time.NewTimer(time.Duration(rng.Int64N(int64(most) + 1)))
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ended:
 		}
 	}
-	for _, fault := range []string{faultHung, faultSource} {
-		if *rounds >= 100 && late[fault] == 0 {
-			t.Errorf("%s never made a pass run into a time-out", fault)
+	beforeFault, beforeKill := r.waits()
+	began, done := time.Now(), w.pass(r.ofSource())
+	if !r.ofSource() {
+		w.untilRunning(done)
+	}
+	wait(beforeFault, done)
+	hit := w.strike(r.fault, done)
+	if r.beyond() {
+		<-done
+		told.late(r, time.Since(began))
+		done = w.pass(false)
+		w.untilRunning(done)
+	}
+	wait(beforeKill, done)
+	killed := w.strike(r.kill, done)
+	<-done
+	told.struck(r, hit, killed)
+}
+
+// untilRunning waits until something is being purged, or the pass has ended.
+func (w *world) untilRunning(ended <-chan struct{}) {
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if st, err := w.status(); err == nil && st.Running != nil {
+			return
+		}
+		select {
+		case <-ended:
+			return
+		case <-tick.C:
 		}
 	}
+}
+
+// pass begins a pass, after a sync or without; what is returned is closed when it has
+// ended, whatever came of it.
+func (w *world) pass(sync bool) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if sync {
+			_, _ = w.purger("source", "sync")
+		}
+		_, _ = w.purger("run")
+	}()
+	return done
 }
 
 // disable makes one to three tenants due, with all below them.
@@ -120,15 +136,16 @@ func (w *world) disable(rng *rand.Rand) []string {
 	return victims
 }
 
-// strike brings a fault about, and reports whether something was being purged.
-func (w *world) strike(fault string) bool {
+// strike brings a fault or a kill about, and reports whether something was being purged,
+// or asked of the source. It gives up when the pass has ended before that.
+func (w *world) strike(fault string, ended <-chan struct{}) bool {
 	w.t.Helper()
 	st, err := w.status()
 	busy := err == nil && st.Running != nil
 	switch fault {
-	case faultPurger:
+	case killPurger:
 		w.kill()
-	case faultServer:
+	case killServer:
 		if err := w.pg.Kill(); err != nil {
 			w.t.Fatal(err)
 		}
@@ -136,10 +153,10 @@ func (w *world) strike(fault string) bool {
 		w.pg.Exec(w.t, w.db, `SELECT pg_terminate_backend(pid) `+sessions)
 	case faultStopped:
 		return w.stop(ofTarget, 1, pause) && busy
-	case faultHung:
+	case faultHung, faultBeyond:
 		return w.stop(ofTarget, all, hang) && busy
-	case faultSource:
-		return w.stop(ofSource, all, hang)
+	case sourceHung, sourceBeyond:
+		return w.stopSource(ended)
 	}
 	return busy
 }
@@ -174,6 +191,21 @@ func (w *world) stop(which string, n int, d time.Duration) bool {
 		w.t.Cleanup(goOn)
 	}
 	return stopped
+}
+
+// stopSource stops the sessions of the source as soon as there is one.
+func (w *world) stopSource(ended <-chan struct{}) bool {
+	w.t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !w.stop(ofSource, all, hang) {
+		select {
+		case <-ended:
+			return false
+		case <-tick.C:
+		}
+	}
+	return true
 }
 
 // count compares receipts with what there was.

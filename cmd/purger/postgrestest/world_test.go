@@ -48,7 +48,7 @@ func newWorld(t *testing.T) *world {
 	dir := t.TempDir()
 	w.data, w.config = filepath.Join(dir, "data"), filepath.Join(dir, "purger.yaml")
 	dsn := w.pg.DSNAs("purger", w.db)
-	cfg := strings.NewReplacer("$DATA", w.data, "every: 1m", fmt.Sprintf("every: 1h\n  maxChange: 1\n  timeout: %s\n  snapshotTimeout: %[1]s", statementTimeout),
+	cfg := strings.NewReplacer("$DATA", w.data, `purge: {schedule: "@every 1h"}`, "", "every: 1m", fmt.Sprintf("every: 1h\n  maxChange: 1\n  timeout: %s\n  snapshotTimeout: %[1]s", statementTimeout),
 		"app\n    type: postgres\n    dsn: $DSN", "app\n    type: postgres\n    dsn: "+dsn+"&application_name=purger-target", "$DSN", dsn).
 		Replace(read(t, "../../../deploy/example/postgres/purger.yaml"))
 	// Small steps, so that a kill falls between them; no waits beyond the faults'.
