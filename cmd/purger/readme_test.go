@@ -30,7 +30,8 @@ type readmeBlock struct {
 	//	              interrupted and must succeed
 	//	"elsewhere X" it runs this very test, or is run under the name X by the
 	//	              tests of deploy/systemd and deploy/packaging under a real
-	//	              systemd: only its syntax and the paths in it are checked
+	//	              systemd, and by those of postgrestest with a PostgreSQL: only
+	//	              its syntax and the paths in it are checked
 	mark string
 	text string
 }
