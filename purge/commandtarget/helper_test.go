@@ -141,6 +141,9 @@ func files(dir string) int {
 	}
 	deleted := 0
 	for i, e := range entries {
+		if deleted == beforeItsEnd && os.Remove(filepath.Join(dir, "doomed")) == nil {
+			comeToAnEnd()
+		}
 		if i == r.Limit {
 			fmt.Printf(`{"version":1,"deleted":%d,"more":true}`, deleted)
 			return 0
@@ -151,6 +154,17 @@ func files(dir string) int {
 	}
 	fmt.Printf(`{"more":false,"deleted":%d,"version":1}`+"\n", deleted)
 	return 0
+}
+
+// beforeItsEnd is how many files a doomed program removes.
+const beforeItsEnd = 3
+
+// comeToAnEnd is what a doomed program does in the place of an answer.
+func comeToAnEnd() {
+	if os.Getenv("THEN") == "die" {
+		_ = syscall.Kill(0, syscall.SIGKILL) // its whole group
+	}
+	<-time.After(time.Minute)
 }
 
 // config returns one for every kind.
