@@ -3,6 +3,7 @@ package purge
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"go.uber.org/zap"
 
@@ -67,6 +68,9 @@ func (w *cascade) onAccount(t *target) bool {
 // lost answer made a lower bound, by the accounts that targets kept. What has no
 // account stays a lower bound: that holds nothing up.
 func (w *cascade) settle(ctx context.Context) error {
+	if !slices.ContainsFunc(w.e.targets, func(t *target) bool { return t.books != nil }) {
+		return nil
+	}
 	t, err := w.e.store.Tenant(context.WithoutCancel(ctx), w.top())
 	if err != nil {
 		return &storeError{err}
@@ -75,7 +79,7 @@ func (w *cascade) settle(ctx context.Context) error {
 	if p == nil || !p.CountsInexact {
 		return nil
 	}
-	err = w.each(func(t *target) bool { return t.books != nil && p.HasAccount(t.name) }, func(t *target) error {
+	return w.each(func(t *target) bool { return t.books != nil && p.HasAccount(t.name) }, func(t *target) error {
 		held, err := ask(ctx, w, t, func(ctx context.Context) (store.Counts, error) { return t.books.Account(ctx, p.PurgeID) })
 		switch {
 		case errors.Is(err, errStopped):
@@ -103,10 +107,6 @@ func (w *cascade) settle(ctx context.Context) error {
 		w.settled = append(w.settled, t.name)
 		return nil
 	})
-	if err == nil && len(w.failed) > 0 {
-		err = w.failed
-	}
-	return err
 }
 
 // beyond returns by how much an account goes beyond what is on record, and false

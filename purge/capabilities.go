@@ -6,8 +6,10 @@ import (
 	"time"
 )
 
-// What a target can do beside [Target] it says with the interfaces below. They
-// are found with [As], which sees through whatever wraps a target.
+// What a target can do beside [Target] it says with more interfaces: [Checker],
+// [Doctor], [Initializer], [SubscriptionCounter] and [Closer] here, and [Accountant]
+// and [Witness], which are found with [As] within whatever wraps it; and
+// [GroupTarget], which is found within a [GuardedTarget] alone.
 
 // Checker is a target that can say whether it is usable.
 type Checker interface {

@@ -41,12 +41,12 @@ type cascade struct {
 }
 
 func (e *Engine) newCascade(s *settings, c store.Claim, again bool) *cascade {
-	w := &cascade{e: e, s: s, claim: c, again: again, inDoubt: c.Resumed, opened: map[string]bool{}}
+	w := &cascade{e: e, s: s, claim: c, again: again, inDoubt: c.Resumed, opened: map[string]bool{}, tallies: map[string]*tally{}}
 	if p := c.Tenant.Purge; p != nil {
 		w.purge, w.deleted = p.PurgeID, p.Deleted
 		w.inDoubt = w.inDoubt || p.CountsInexact
 	}
-	w.tallies = newTallies(c.Tenant.Purge, c.Resumed)
+	w.recall()
 	return w
 }
 
@@ -113,9 +113,17 @@ func (w *cascade) targets(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, step := range []func(context.Context) error{w.plan, w.remove, w.verify, w.settle, w.account} {
+	if err := w.plan(ctx); err != nil {
+		return err
+	}
+	// Each step is for targets that came through the one before. What fails within
+	// one, or could not be planned, leaves the rest of that step alone (G11).
+	for _, step := range []func(context.Context) error{w.remove, w.verify, w.settle, w.reconcile} {
 		if err := step(ctx); err != nil {
 			return err
+		}
+		if len(w.failed) > 0 {
+			return w.failed
 		}
 	}
 	return nil
@@ -184,9 +192,6 @@ func (w *cascade) remove(ctx context.Context) error {
 			return err
 		}
 	}
-	if len(w.failed) > 0 {
-		return w.failed
-	}
 	return nil
 }
 
@@ -241,7 +246,7 @@ func (w *cascade) removeKind(ctx context.Context, t *target, kind store.Kind, te
 // verify counts every target independently of what it said to have removed
 // (G6).
 func (w *cascade) verify(ctx context.Context) error {
-	err := w.each(func(*target) bool { return true }, func(t *target) error {
+	return w.each(func(*target) bool { return true }, func(t *target) error {
 		left, err := w.e.countAll(ctx, w.s, t, w.claim.Tenants, func() error { return w.next(ctx) })
 		if err != nil {
 			return err
@@ -255,10 +260,6 @@ func (w *cascade) verify(ctx context.Context) error {
 			"%d resources are left after the cascade (%d OAuth clients, %d API keys, %d credentials, %d users)",
 			left.Resources(), left.OAuthClients, left.APIKeys, left.Credentials, left.Users)}
 	})
-	if err == nil && len(w.failed) > 0 {
-		return w.failed
-	}
-	return err
 }
 
 // each runs fn for the selected targets side by side. A failure of one is noted

@@ -25,7 +25,9 @@
 //     target ends the attempt for that kind in that target alone. The tenant is
 //     tried again with backoff and jitter, and failed once its attempts are
 //     spent. A tenant that takes long holds one of [Settings.Concurrency] places
-//     and no more, and what becomes due meanwhile is purged beside it.
+//     and no more, gives it up to others after each turn of ten seconds, and what
+//     becomes due meanwhile is purged beside it. Up to 16 times as many as there
+//     are places may be in the midst of their purge and wait for a turn.
 //
 // G1, G2 and G7 rest on the store: the engine deletes nothing that
 // [store.Store.Claim] did not give it, and decides no date itself.

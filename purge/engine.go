@@ -46,15 +46,18 @@ type Engine struct {
 	owner    string
 	settings atomic.Pointer[settings]
 	running  atomic.Bool
+	// synced is when the last good sync with the source ended that is known of; nil
+	// for none. A later one may be on record.
+	synced atomic.Pointer[time.Time]
 	// reconsidered says that a pass did so since the process began; only a pass uses
 	// it.
 	reconsidered bool
-	// waits orders what puts a claim off by the policies in force, which holds it
+	// policyMu orders what puts a claim off by the policies in force, which holds it
 	// to read, and Reconsider, so that none is put off by a policy of before.
-	waits sync.RWMutex
-	// waiting is what the pass before saw waiting, silent about whom a target had
-	// no answer in it, and recorded when a pass that was no retry was last kept in
-	// the store. Only a pass uses them.
+	policyMu sync.RWMutex
+	// waiting is what the pass before saw waiting, silent about whom the source, or a
+	// target that was asked for subscriptions, had no answer in it, and recorded when
+	// a pass that was no retry was last kept in the store. Only a pass uses them.
 	waiting  map[string]store.Block
 	silent   map[string]bool
 	recorded time.Time

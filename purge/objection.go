@@ -103,9 +103,10 @@ func (p *pass) unanswered(id string, date time.Time, f *failure) {
 }
 
 // silentLast yields the candidates with those at the end about whom, or about one
-// above whom, a target had no answer in the pass before. Else the oldest one, if the
-// target cannot digest it, would be the one call by which a breaker that is half open
-// decides, pass after pass, and nobody else would be purged (G11).
+// above whom, the source, or a target that was asked for subscriptions, had no answer
+// in the pass before. Else the oldest one, if it cannot be answered about, would be
+// the one question by which a breaker that is half open, or the patience with the
+// source, decides, pass after pass, and nobody else would be purged (G11).
 func (p *pass) silentLast(list iter.Seq2[candidate, error]) iter.Seq2[candidate, error] {
 	if len(p.e.silent) == 0 {
 		return list

@@ -58,7 +58,7 @@ type pass struct {
 	excused     map[string]bool         // are to be retried only because the disk had no room, or a target put them off
 	early       map[string]confirmation // of tenants whose turn is to come
 	objections  map[string]objection    // found when a tenant above was asked about
-	silent      map[string]bool         // a target was asked and had no answer
+	silent      map[string]bool         // as Engine.silent, of this pass
 	sourceUp    patience                // with a source that does not answer
 	remaining   int64
 	swept       bool        // everything due was looked at
@@ -80,11 +80,11 @@ func (e *Engine) newPass(trigger Trigger) *pass {
 	}
 }
 
-// places returns how many tenants a pass has under way. Where the store and all
-// targets take many tenants together, the more there are in one transaction the
-// less each pays for.
-func (e *Engine) places() int64 {
-	n := int64(e.settings.Load().Concurrency)
+// underWay returns how many tenants a pass has under way at a time. Where the store
+// and all targets take many tenants together, the more there are in one transaction
+// the less each pays for.
+func (e *Engine) underWay() int {
+	n := e.settings.Load().Concurrency
 	if n == 1 || slices.ContainsFunc(e.targets, func(t *target) bool { return t.group == nil }) {
 		return n
 	}
@@ -116,7 +116,7 @@ func (p *pass) run(ctx context.Context) {
 
 	watched, stop := p.e.watch(ctx)
 	defer stop()
-	busy := newPlaces(p.e.places())
+	busy := newPlaces(p.e.underWay())
 	for {
 		p.sweep(watched, busy, claims)
 		// Until all tenants are done, a slow one must not keep those waiting that

@@ -29,7 +29,7 @@ type places struct {
 	drained chan struct{} // closed when none is live; nil when nobody asked
 }
 
-func newPlaces(n int64) *places { return &places{all: int(n)} }
+func newPlaces(n int) *places { return &places{all: n} }
 
 // seat is the place of one tenant. A nil seat is never given up.
 type seat struct {

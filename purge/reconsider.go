@@ -17,8 +17,8 @@ import (
 //
 // It returns how many it brought forward. Its errors are those of the store.
 func (e *Engine) Reconsider(ctx context.Context) (int64, error) {
-	e.waits.Lock()
-	defer e.waits.Unlock()
+	e.policyMu.Lock()
+	defer e.policyMu.Unlock()
 	now := time.Now()
 	next := map[store.Awaited]time.Time{}
 	for _, t := range e.targets {

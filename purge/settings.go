@@ -31,6 +31,12 @@ type Settings struct {
 	// keeps the one that it began with. Unless it is 1, four times as many are
 	// under way where the store and every target, if any, take tenants together;
 	// see [GroupTarget].
+	//
+	// While others wait, a tenant gives up its place after a turn of ten seconds,
+	// between two calls, and goes on when it has one again: after those that begin,
+	// and after those that wait longer. Up to 16 times as many as there are places
+	// wait so in the midst of their purge, each with its claim and its lease; beyond
+	// that nobody begins before they have had their turn.
 	Concurrency int
 	// Batch is the largest number of resources that one call of a target may
 	// remove, 1 to 1,000,000.

@@ -40,7 +40,7 @@ func (d *diff) apply(ctx context.Context, accepted *store.Acceptance) error {
 	if err := d.update(ctx, stepMild); err != nil {
 		return err
 	}
-	if err := d.mark(ctx); err != nil {
+	if err := d.markVanished(ctx); err != nil {
 		return err
 	}
 	for _, step := range []syncStep{stepSooner, stepDue} {
@@ -57,7 +57,7 @@ func (d *diff) begin(ctx context.Context) error {
 	if err := d.s.forgetAllowed(ctx, d.now); err != nil { // of another one
 		return err
 	}
-	err := d.marks(ctx, store.MarkAllowed, func(r *spooled) (store.SourceMark, bool) {
+	err := d.setMarks(ctx, store.MarkAllowed, func(r *spooled) (store.SourceMark, bool) {
 		m := store.SourceMark{ID: r.t.ID}
 		if r.danger && r.step != stepVanish {
 			a, err := r.t.adoption(d.settings.Grace)
@@ -86,11 +86,11 @@ func (d *diff) begin(ctx context.Context) error {
 	return err
 }
 
-// mark marks the tenants that have vanished, and takes the marks away of those
+// markVanished marks the tenants that have vanished, and takes the marks away of those
 // that are back.
-func (d *diff) mark(ctx context.Context) error {
+func (d *diff) markVanished(ctx context.Context) error {
 	at := store.Timestamp{Time: store.Trim(d.now)}
-	err := d.marks(ctx, store.MarkVanished, func(r *spooled) (store.SourceMark, bool) {
+	err := d.setMarks(ctx, store.MarkVanished, func(r *spooled) (store.SourceMark, bool) {
 		return store.SourceMark{ID: r.t.ID, At: at}, r.step == stepVanish
 	})
 	if err != nil {
@@ -116,8 +116,8 @@ func (d *diff) mark(ctx context.Context) error {
 	return flush()
 }
 
-// marks sets the marks that pick returns of the changes.
-func (d *diff) marks(ctx context.Context, kind store.MarkKind, pick func(*spooled) (store.SourceMark, bool)) error {
+// setMarks sets the marks that pick returns of the changes.
+func (d *diff) setMarks(ctx context.Context, kind store.MarkKind, pick func(*spooled) (store.SourceMark, bool)) error {
 	var list []store.SourceMark
 	flush := func() error {
 		_, err := d.s.change(ctx, d.now, store.SourceChange{Kind: kind, Mark: list})

@@ -13,8 +13,6 @@ const (
 	// claimed. The source is asked ahead of a tenant's turn, so that a slow one
 	// delays a pass by no more than itself.
 	freshFor = 5 * time.Second
-	// sourceTries is how many questions in a row may fail before a pass asks fewer.
-	sourceTries = 3
 	// sourceTogether is how many questions about one subtree are asked at a time
 	// of a source that is no [BatchSource].
 	sourceTogether = 8

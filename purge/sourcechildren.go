@@ -88,7 +88,7 @@ func (s *strangers) take(ctx context.Context, r *SourceRow) error {
 	}
 	if readable {
 		var over bool
-		if over, s.err = s.e.ended(ctx, id); over || s.err != nil {
+		if over, s.err = s.e.irrevocable(ctx, id); over || s.err != nil {
 			return s.err
 		}
 	}
@@ -96,11 +96,11 @@ func (s *strangers) take(ctx context.Context, r *SourceRow) error {
 	return nil
 }
 
-// ended reports whether a tenant was purged, or is past the point of return. A
+// irrevocable reports whether a tenant was purged, or is past the point of return. A
 // source may list it as long as it likes, whatever it says of it: nothing that is
 // done to those above changes what becomes of it. One that is being purged by a
 // claim of its own below this family is the store's to wait for.
-func (e *Engine) ended(ctx context.Context, id string) (bool, error) {
+func (e *Engine) irrevocable(ctx context.Context, id string) (bool, error) {
 	t, err := e.store.Tenant(ctx, id)
 	switch store.CodeOf(err) {
 	case "":

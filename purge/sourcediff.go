@@ -39,10 +39,10 @@ type diff struct {
 	counts    store.SyncCounts
 	letters   []store.DeadLetter
 	changes   *spool            // what is to be done, see syncStep
-	places    *spool            // the new tenants, and the parents of each
+	newcomers *spool            // the new tenants, and the parents of each
 	unread    *spool            // who has to wait for the row of whom
-	tooLate   *spool            // see late
-	along     *spool            // by the tenants that they went with
+	late      *spool            // who may be too late, see mayBeLate
+	tooLate   *spool            // who is
 	tops      map[string]string // of those that are being purged, a few of them
 	rejected  hash.Hash         // of who is rejected
 	nameless  int64             // rows
@@ -57,7 +57,7 @@ type diff struct {
 
 // close forgets the comparison.
 func (d *diff) close() {
-	for _, s := range []*spool{d.changes, d.places, d.unread, d.tooLate, d.along} {
+	for _, s := range []*spool{d.changes, d.newcomers, d.unread, d.late, d.tooLate} {
 		if s != nil {
 			s.close()
 		}
@@ -75,10 +75,10 @@ func (s *Syncer) newDiff(ctx context.Context, now time.Time, before []store.Sour
 				return s.store.Tenants(ctx, store.Filter{After: after, Limit: store.MaxPage})
 			},
 		},
-		vanished: s.marks(ctx, store.MarkVanished), allowed: s.marks(ctx, store.MarkAllowed),
+		vanished: s.marksOf(ctx, store.MarkVanished), allowed: s.marksOf(ctx, store.MarkAllowed),
 	}
 	d.allowed.done = !accepted
-	for _, to := range []**spool{&d.changes, &d.places, &d.unread, &d.tooLate, &d.along} {
+	for _, to := range []**spool{&d.changes, &d.newcomers, &d.unread, &d.late, &d.tooLate} {
 		var err error
 		if *to, err = newSpool(s.tempDir); err != nil {
 			d.close()
@@ -129,7 +129,7 @@ func (d *diff) compare(ctx context.Context, snapshot *spool) error {
 	if err := d.place(ctx); err != nil {
 		return err
 	}
-	return d.lateAlong()
+	return d.findTooLate()
 }
 
 // agree makes one row of two with one id. Rows that contradict each other are
@@ -205,7 +205,7 @@ func (d *diff) listed(ctx context.Context, r *spooled) error {
 	switch {
 	case irrevocable:
 		d.counts.Purging++
-		return d.latePurging(ctx, kept, &a)
+		return d.mayBeLatePurging(ctx, kept, &a)
 	case kept != nil && kept.ParentID != r.t.ParentID:
 		return d.reject(r, fmt.Sprintf("parentId %q: it is kept below %q, and a parent never changes", r.t.ParentID, kept.ParentID))
 	case a.Disabled && d.settings.isProtected(r.t.ID) && (kept == nil || !sameGrace(&a, kept)):
@@ -224,7 +224,7 @@ func (d *diff) fresh(ctx context.Context, r *spooled, a *store.Adoption) error {
 	}
 	if tombstone != nil {
 		d.counts.Purged++
-		return d.late(r.t.ID, a, tombstone.PurgedWith, !tombstone.DisabledAt.IsZero())
+		return d.mayBeLate(r.t.ID, a, tombstone.PurgedWith, !tombstone.DisabledAt.IsZero())
 	}
 	d.counts.New++
 	if err := d.newcomer(r); err != nil {

@@ -2,6 +2,7 @@ package purge
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"go.uber.org/zap"
@@ -15,20 +16,34 @@ func (e *Engine) confirmSynced(ctx context.Context, s *settings, top string, c *
 	if s.SourceMaxAge == 0 {
 		return nil
 	}
+	// One that is known of is good for all tenants until it is too old: the record has
+	// letters and more, and is not read for each.
+	if age(e.synced.Load()) <= s.SourceMaxAge {
+		return nil
+	}
 	st, err := e.keeper.Source(ctx)
 	if err != nil {
 		return err
 	}
-	age := []zap.Field{zap.String("lastGoodSync", "never")}
+	last := zap.String("lastGoodSync", "never")
 	if st.LastGood != nil && st.Name == e.source.Name() {
-		d := time.Since(st.LastGood.FinishedAt.Time)
-		if d <= s.SourceMaxAge {
+		at := st.LastGood.FinishedAt.Time
+		e.synced.Store(&at)
+		if age(&at) <= s.SourceMaxAge {
 			return nil
 		}
-		age = []zap.Field{zap.String("lastGoodSync", store.FormatTime(st.LastGood.FinishedAt.Time)), zap.Duration("age", d)}
+		last = zap.String("lastGoodSync", store.FormatTime(at))
 	}
-	e.log.Warn("a tenant that is due waits for a good sync of the source", append(age, zap.String("tenant", top),
-		zap.String("source", e.source.Name()), zap.Duration("maxAge", s.SourceMaxAge))...)
+	e.log.Debug("a tenant that is due waits for a good sync of the source", zap.String("tenant", top),
+		zap.String("source", e.source.Name()), last, zap.Duration("maxAge", s.SourceMaxAge))
 	c.waits(top, checkStale, &store.Block{Reason: store.BlockSourceDown, By: top})
 	return nil
+}
+
+// age returns how long ago an instant was; that of none, which is nil, is the longest.
+func age(at *time.Time) time.Duration {
+	if at == nil {
+		return math.MaxInt64
+	}
+	return time.Since(*at)
 }

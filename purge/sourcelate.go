@@ -2,6 +2,7 @@ package purge
 
 import (
 	"context"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -11,31 +12,35 @@ import (
 // maxTops is how many tenants are remembered with the one at the top of their claim.
 const maxTops = 10_000
 
-// late takes what the source says of a tenant that is past the point of return, with
-// the one at the top of its claim, and whether it was disabled then itself. One that
-// was not is active in the source for ever, since it never left there: it went with
-// the tenants above it, and it is too late only if the source takes that back, too.
-func (d *diff) late(id string, a *store.Adoption, top string, itself bool) error {
+// mayBeLate takes what the source says of a tenant that is past the point of return,
+// with the one at the top of its claim, and whether it was disabled then itself. One
+// that was not is active in the source for ever, since it never left there: it went
+// with the tenants above it, and it is too late only if the source takes that back,
+// too.
+func (d *diff) mayBeLate(id string, a *store.Adoption, top string, itself bool) error {
 	switch {
 	case a.Disabled:
 		return nil
 	case itself || top == id:
-		d.counts.TooLate++
-		return d.tooLate.add(&spooled{t: SourceTenant{ID: id}})
+		return d.late.add(&spooled{t: SourceTenant{ID: id}})
 	}
-	return d.along.add(&spooled{t: SourceTenant{ID: top, ParentID: id}})
+	return d.late.add(&spooled{t: SourceTenant{ID: top + alongWith, ParentID: id}})
 }
 
-// latePurging is late for a tenant that is being purged.
-func (d *diff) latePurging(ctx context.Context, kept *store.Tenant, a *store.Adoption) error {
+// alongWith makes the key of those that went with a tenant, of which the parent is
+// their id, from its own: right after that, and no id.
+const alongWith = "\x00"
+
+// mayBeLatePurging is mayBeLate for a tenant that is being purged.
+func (d *diff) mayBeLatePurging(ctx context.Context, kept *store.Tenant, a *store.Adoption) error {
 	if a.Disabled || !kept.DisabledAt.IsZero() {
-		return d.late(kept.ID, a, kept.ID, true)
+		return d.mayBeLate(kept.ID, a, kept.ID, true)
 	}
 	top, err := d.topOf(ctx, kept)
 	if err != nil {
 		return err
 	}
-	return d.late(kept.ID, a, top, false)
+	return d.mayBeLate(kept.ID, a, top, false)
 }
 
 // topOf returns the tenant at the top of the claim of one that is being purged. It
@@ -68,44 +73,21 @@ func (d *diff) topOf(ctx context.Context, t *store.Tenant) (string, error) {
 	return at.ID, nil
 }
 
-// lateAlong adds those that went with a tenant that is too late itself.
-func (d *diff) lateAlong() error {
-	if d.along.n == 0 || d.tooLate.n == 0 {
-		return nil
-	}
-	both, err := newSpool(d.s.tempDir)
-	if err != nil {
-		return err
-	}
-	defer both.close()
-	all, err := newSpool(d.s.tempDir)
-	if err != nil {
-		return err
-	}
-	tops := d.tooLate
-	d.tooLate = all
-	defer tops.close()
-	if err := tops.each(func(r *spooled) error { // first, so that it stands before those that went with it
-		if err := all.add(r); err != nil {
-			return err
+// findTooLate finds who is too late: by themselves, or with one that is.
+func (d *diff) findTooLate() error {
+	var last string // of those that are by themselves
+	return d.late.each(func(r *spooled) error {
+		id := r.t.ID
+		switch top, along := strings.CutSuffix(id, alongWith); {
+		case !along:
+			last = id
+		case top != last:
+			return nil
+		default:
+			id = r.t.ParentID
 		}
-		return both.add(r)
-	}); err != nil {
-		return err
-	}
-	if err := d.along.each(both.add); err != nil {
-		return err
-	}
-	var late string
-	return both.each(func(r *spooled) error {
-		switch {
-		case r.t.ParentID == "":
-			late = r.t.ID
-		case r.t.ID == late:
-			d.counts.TooLate++
-			return all.add(&spooled{t: SourceTenant{ID: r.t.ParentID}})
-		}
-		return nil
+		d.counts.TooLate++
+		return d.tooLate.add(&spooled{t: SourceTenant{ID: id}})
 	})
 }
 

@@ -17,7 +17,7 @@ type marker struct {
 }
 
 func (d *diff) marker(ctx context.Context, kind store.MarkKind, lift bool) *marker {
-	return &marker{d: d, lift: lift, kept: d.s.marks(ctx, kind), c: store.SourceChange{Kind: kind}}
+	return &marker{d: d, lift: lift, kept: d.s.marksOf(ctx, kind), c: store.SourceChange{Kind: kind}}
 }
 
 // want takes a mark that is wanted. They come in the order of their ids, and one
@@ -84,8 +84,8 @@ func (m *marker) flush(ctx context.Context, atLeast int) error {
 	return err
 }
 
-// marks goes through the marks of a kind.
-func (s *Syncer) marks(ctx context.Context, kind store.MarkKind) pager[store.SourceMark] {
+// marksOf goes through the marks of a kind.
+func (s *Syncer) marksOf(ctx context.Context, kind store.MarkKind) pager[store.SourceMark] {
 	return pager[store.SourceMark]{
 		id: func(m *store.SourceMark) string { return m.ID },
 		fetch: func(after string) ([]store.SourceMark, error) {

@@ -7,6 +7,8 @@ import (
 )
 
 const (
+	// sourceTries is how many questions in a row may fail before a pass asks fewer.
+	sourceTries = 3
 	// mostLeftOut is how many tenants are left out between two questions that fail,
 	// unless they take longer than longQuestion.
 	mostLeftOut  = 8

@@ -35,21 +35,9 @@ func (s *Syncer) Run(ctx context.Context, every time.Duration) {
 	for ctx.Err() == nil {
 		began := time.Now()
 		_, _ = s.Sync(ctx) // it told
-		if !pause(ctx, max(time.Since(began), syncPause)) || !next(ctx, every, time.Since(began), wake) {
+		if _, ok := wait(ctx, max(time.Since(began), syncPause), nil); !ok || !next(ctx, every, time.Since(began), wake) {
 			return
 		}
-	}
-}
-
-// pause waits, and reports whether to go on.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
 	}
 }
 

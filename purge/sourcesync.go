@@ -177,10 +177,6 @@ func (s *Syncer) Sync(ctx context.Context) (store.Sync, error) {
 	if err := store.CheckClock(now); err != nil {
 		return store.Sync{}, err
 	}
-	var before time.Time
-	if st, err := s.keeper.Source(ctx); err == nil && st.LastGood != nil {
-		before = st.LastGood.FinishedAt.Time
-	}
 	r := store.Sync{StartedAt: store.Timestamp{Time: store.Trim(now)}, Result: store.SyncFailed}
 	came, err := s.sync(ctx, now, &r)
 	r.FinishedAt = store.Timestamp{Time: store.Trim(time.Now())}
@@ -193,15 +189,25 @@ func (s *Syncer) Sync(ctx context.Context) (store.Sync, error) {
 	}
 	s.tell(&r, &st, err, time.Since(now))
 	if r.Result == store.SyncGood && s.good != nil {
-		s.good(before)
+		s.good(came.goodBefore(s.source.Name()))
 	}
 	return r, err
 }
 
 // outcome is what a sync leaves to the record, beside what it returns.
 type outcome struct {
+	before  store.SourceState // as far as it got to that
 	letters []store.DeadLetter
 	lately  []store.SourceHour
+}
+
+// goodBefore returns when the last good sync of a source before this one had ended,
+// zero for none.
+func (o *outcome) goodBefore(source string) time.Time {
+	if o.before.LastGood == nil || o.before.Name != source {
+		return time.Time{}
+	}
+	return o.before.LastGood.FinishedAt.Time
 }
 
 // sync is Sync without the record.
@@ -222,10 +228,11 @@ func (s *Syncer) sync(ctx context.Context, now time.Time, r *store.Sync) (came o
 	if err != nil {
 		return came, err
 	}
-	st, err := s.keeper.Source(ctx)
+	st, err := s.keeper.Source(ctx) // now: a person may have accepted meanwhile
 	if err != nil {
 		return came, err
 	}
+	came.before = st
 	accepted := st.Accepted
 	begun := accepted != nil && accepted.Begun
 	d, err := s.diff(ctx, now, snapshot, nameless.n, st.Lately, begun)
@@ -300,12 +307,14 @@ func (s *Syncer) record(ctx context.Context, now time.Time, r store.Sync, came o
 		}
 	case store.SyncRefused:
 		detail["why"] = r.Why
-		if old, err := s.keeper.Source(ctx); err == nil && (old.LastRefused == nil || old.LastRefused.Digest != r.Digest) {
+		if old := came.before.LastRefused; old == nil || old.Digest != r.Digest {
 			c.Action = store.ActionSourceRefuse
 		}
 	}
 	c.Apply = func(st *store.SourceState, _ store.Origin) (map[string]string, error) {
-		st.Name = s.source.Name()
+		if name := s.source.Name(); st.Name != name {
+			st.Name, st.LastGood = name, nil // that of another one says nothing of this one
+		}
 		switch r.Result {
 		case store.SyncGood:
 			st.LastGood, st.LastRefused, st.LastFailed, st.Accepted, st.DeadLetters, st.Lately = &r, nil, nil, nil, came.letters, came.lately

@@ -39,10 +39,10 @@ func (d *diff) waits(parent, child string) error {
 
 // newcomer notes a tenant that is to be created.
 func (d *diff) newcomer(r *spooled) error {
-	if err := d.places.add(&spooled{t: SourceTenant{ID: r.t.ID}}); err != nil || r.t.ParentID == "" {
+	if err := d.newcomers.add(&spooled{t: SourceTenant{ID: r.t.ID}}); err != nil || r.t.ParentID == "" {
 		return err
 	}
-	return d.places.add(&spooled{t: SourceTenant{ID: r.t.ParentID, ParentID: r.t.ID}})
+	return d.newcomers.add(&spooled{t: SourceTenant{ID: r.t.ParentID, ParentID: r.t.ID}})
 }
 
 // place looks for the parents of the new tenants, and counts those that have none.
@@ -61,7 +61,7 @@ func (d *diff) place(ctx context.Context) error {
 		d.noteRejected(above + "\x00" + string(ids.Sum(nil)))
 		return nil
 	}
-	err := d.places.each(func(r *spooled) error {
+	err := d.newcomers.each(func(r *spooled) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -102,7 +102,7 @@ func (d *diff) takes(ctx context.Context, id string) (bool, error) {
 // out too, and takes no mark away.
 func (d *diff) markUnread(ctx context.Context, refused bool) error {
 	if refused {
-		if err := d.places.each(func(r *spooled) error {
+		if err := d.newcomers.each(func(r *spooled) error {
 			if r.t.ParentID == "" {
 				return nil
 			}

@@ -60,36 +60,28 @@ type tally struct {
 	before                 *store.Unaccounted  // found by an earlier attempt
 }
 
-// newTallies returns what is on record of a claim.
-func newTallies(p *store.Progress, resumed bool) map[string]*tally {
-	all := map[string]*tally{}
+// recall takes over what is on record of the claim.
+func (w *cascade) recall() {
+	p := w.claim.Tenant.Purge
 	if p == nil {
-		return all
-	}
-	at := func(name string) *tally {
-		v := all[name]
-		if v == nil {
-			v = &tally{lost: map[store.Kind]bool{"": resumed}}
-			all[name] = v
-		}
-		return v
+		return
 	}
 	for name, c := range p.Targets {
-		at(name).removed = c
+		w.tallyOf(name).removed = c
 	}
 	for name, c := range p.Counted {
-		at(name).known, at(name).counted = true, c
+		v := w.tallyOf(name)
+		v.known, v.counted = true, c
 	}
 	for name, c := range p.Gone {
-		at(name).gone = c
+		w.tallyOf(name).gone = c
 	}
 	for name, u := range p.Unaccounted {
-		at(name).before = &u
+		w.tallyOf(name).before = &u
 	}
-	for _, b := range p.Doubts() {
-		at(b.Target).lost[b.Kind] = true
+	for _, b := range p.Bounds() {
+		w.tallyOf(b.Target).lost[b.Kind] = true
 	}
-	return all
 }
 
 // tallyOf returns the tally of a target. w.mu is held.
@@ -139,33 +131,33 @@ func (v *tally) unaccounted(batch int) (differs, missing store.Counts) {
 		return differs, missing
 	}
 	for _, k := range store.Kinds() {
-		counted, removed := v.counted.Of(k), v.removed.Of(k)
-		n := counted - removed
-		if n < -excess(counted) {
-			differs.Add(k, n)
-			continue
-		}
-		n -= v.gone.Of(k)
+		beyond := v.removed.Of(k) - v.counted.Of(k)
+		short := -beyond - v.gone.Of(k)
 		switch {
-		case n <= 0:
-		case removed == 0:
-		case n <= min(counted/slackShare, slackMost):
-			continue
-		case (v.lost[k] || v.lost[""]) && n <= int64(batch):
-			continue // the step whose answer was lost
-		}
-		if n > 0 {
-			differs.Add(k, n)
-			missing.Add(k, n)
+		case beyond > excess(v.counted.Of(k)):
+			differs.Add(k, -beyond)
+		case short > 0 && !v.explains(k, short, batch):
+			differs.Add(k, short)
+			missing.Add(k, short)
 		}
 	}
 	return differs, missing
 }
 
-// account has the last word on whether the targets, which are empty as they say, are
+// explains reports whether it is no sign of a wrong list that so many of a kind were
+// neither removed nor found gone.
+func (v *tally) explains(k store.Kind, short int64, batch int) bool {
+	if v.removed.Of(k) == 0 {
+		return false
+	}
+	lost := v.lost[k] || v.lost[""] // the answer to a step, which may have removed them
+	return short <= min(v.counted.Of(k)/slackShare, slackMost) || lost && short <= int64(batch)
+}
+
+// reconcile has the last word on whether the targets, which are empty as they say, are
 // believed (G6). What is unaccounted for, and stays so, is kept for the receipt.
-func (w *cascade) account(ctx context.Context) error {
-	err := w.each(func(t *target) bool { return !t.seesAll }, func(t *target) error {
+func (w *cascade) reconcile(ctx context.Context) error {
+	return w.each(func(t *target) bool { return !t.seesAll }, func(t *target) error {
 		w.mu.Lock()
 		v := *w.tallyOf(t.name)
 		w.mu.Unlock()
@@ -194,10 +186,6 @@ func (w *cascade) account(ctx context.Context) error {
 		w.unaccounted[t.name] = differs
 		return nil
 	})
-	if err == nil && len(w.failed) > 0 {
-		err = w.failed
-	}
-	return err
 }
 
 // tellUnaccounted reports what a purge that is finished leaves unaccounted for.

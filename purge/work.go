@@ -96,8 +96,8 @@ func (e *Engine) work(ctx context.Context, s *settings, c store.Claim, at *seat,
 // await leaves a claim until a target may be called again, if nothing else is
 // wrong. No attempt is counted: none was made.
 func (e *Engine) await(ctx context.Context, c store.Claim, failed failures, end *ending) {
-	e.waits.RLock()
-	defer e.waits.RUnlock()
+	e.policyMu.RLock()
+	defer e.policyMu.RUnlock()
 	w, only := failed.resume(time.Now())
 	if !only {
 		return
@@ -123,8 +123,8 @@ func (e *Engine) postpone(ctx context.Context, s *settings, c store.Claim, cause
 	f := store.Failure{At: now, Err: store.Errorf(store.CodeOf(cause), "%s", printable(cause))}
 	var failed failures
 	spent := errors.As(cause, &failed) && failed.permanent() || attempt >= s.Attempts && !failed.doubted()
-	e.waits.RLock()
-	defer e.waits.RUnlock()
+	e.policyMu.RLock()
+	defer e.policyMu.RUnlock()
 	w, _ := failed.resume(now)
 	switch {
 	case spent && len(w.For) == 0:

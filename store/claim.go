@@ -1,9 +1,6 @@
 package store
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // Limits bound how many tenants all claims together take in any 24 hours,
 // descendants and immediate deletions counted (G9). Both bounds hold.
@@ -58,7 +55,7 @@ type ClaimRequest struct {
 	// Version, when not 0, must be the record's; else the error is [Conflict].
 	Version int64
 
-	// Holds is what the targets that there are hold, for [Progress.Doubt].
+	// Holds is what the targets that there are hold, for [Progress.OwnerVanished].
 	Holds map[string][]Kind
 
 	// Inline allows the store to finish in the transaction of the claim when
@@ -103,70 +100,6 @@ type Assessment struct {
 	// Refusal is the error that [Store.Claim] would return, nil when it would
 	// succeed: *BlockedError, *GateError or *Error.
 	Refusal error
-}
-
-// Progress is the state of a purge that was claimed and is not finished.
-type Progress struct {
-	PurgeID   string    `json:"purgeId"` // also that of the receipt
-	Fence     uint64    `json:"fence"`
-	Owner     string    `json:"owner"`
-	LeaseEnd  Timestamp `json:"leaseEnd,omitzero"` // zero: nobody works on it
-	ClaimedAt Timestamp `json:"claimedAt"`
-	ClaimedBy string    `json:"claimedBy"` // actor id
-	Trigger   string    `json:"trigger,omitempty"`
-	Immediate bool      `json:"immediate,omitempty"`
-	// Attempts counts the attempts that ended in an error since the claim or
-	// the last retry by a person.
-	Attempts    int       `json:"attempts,omitempty"`
-	NextAttempt Timestamp `json:"nextAttempt,omitzero"`
-	// Awaits is what NextAttempt waits for, until it is resumed; empty when that is
-	// the backoff after an attempt.
-	Awaits    []Awaited `json:"awaits,omitempty"`
-	LastError string    `json:"lastError,omitempty"`
-	Tenants   int64     `json:"tenants"` // size of the subtree at the claim
-	Planned   Counts    `json:"planned"` // what the store held at the claim
-	Deleted   Counts    `json:"deleted"` // in the store and in all targets
-	// Targets holds what each target reported as deleted.
-	Targets map[string]Counts `json:"targets,omitempty"`
-	// CountsInexact: a crash or a lost answer made Deleted a lower bound. LowerBounds
-	// says where; see [Progress.Doubts].
-	CountsInexact bool         `json:"countsInexact,omitempty"`
-	LowerBounds   []LowerBound `json:"lowerBounds,omitempty"`
-	// Accounts names the targets that keep an account of their own of everything
-	// that they removed for the purge.
-	Accounts []string `json:"accounts,omitempty"`
-	// Counted holds what was in each target by the first count of the purge, and
-	// what was removed before it. Gone is how much of it was found gone when it was
-	// to be removed.
-	Counted map[string]Counts `json:"counted,omitempty"`
-	Gone    map[string]Counts `json:"gone,omitempty"`
-	// Unaccounted holds the targets in which an attempt found by how much Counted
-	// and what was removed differ, with nothing to explain it.
-	Unaccounted map[string]Unaccounted `json:"unaccounted,omitempty"`
-}
-
-// HasAccount reports whether a target is among Accounts.
-func (p *Progress) HasAccount(target string) bool { return slices.Contains(p.Accounts, target) }
-
-// Advance is what a target did since the last report.
-type Advance struct {
-	At     time.Time
-	Lease  time.Duration // the claim is the owner's for so long again
-	Target string        // "" for a mere sign of life
-	// Planned and Deleted are added to what is on record.
-	Planned, Deleted Counts
-	// Inexact says that a call may have deleted more than was reported, and
-	// LowerBounds, if it is known, of what.
-	Inexact     bool
-	LowerBounds []LowerBound
-	// Account adds Target to [Progress.Accounts].
-	Account bool
-	// Counted, unless nil, is what a count found in Target, for [Progress.Counted].
-	Counted *Counts
-	// Gone is added to [Progress.Gone].
-	Gone Counts
-	// Unaccounted, unless nil, replaces that of Target in [Progress.Unaccounted].
-	Unaccounted *Unaccounted
 }
 
 // Failure is an attempt that ended in an error.

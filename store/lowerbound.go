@@ -30,9 +30,9 @@ func joinLowerBounds(list, more []LowerBound) []LowerBound {
 	return joined
 }
 
-// Doubts returns which counts of the purge are a lower bound: those that were
+// Bounds returns which counts of the purge are a lower bound: those that were
 // named, and of a purge that is inexact and does not say where, those of all targets.
-func (p *Progress) Doubts() []LowerBound {
+func (p *Progress) Bounds() []LowerBound {
 	if !p.CountsInexact || len(p.LowerBounds) > 0 {
 		return p.LowerBounds
 	}
@@ -48,10 +48,10 @@ func (p *Progress) everywhere() []LowerBound {
 	return joinLowerBounds(all, nil)
 }
 
-// Doubt notes that an owner vanished who may have been in the midst of a call: of
+// OwnerVanished notes that an owner vanished who may have been in the midst of a call: of
 // each target that was counted, or if none was, of each that there is. holds has
 // what they hold.
-func (p *Progress) Doubt(holds map[string][]Kind) {
+func (p *Progress) OwnerVanished(holds map[string][]Kind) {
 	names := slices.Collect(maps.Keys(p.Targets))
 	if len(names) == 0 {
 		names = slices.Collect(maps.Keys(holds))
@@ -66,16 +66,16 @@ func (p *Progress) Doubt(holds map[string][]Kind) {
 			more = append(more, LowerBound{name, k})
 		}
 	}
-	p.AddDoubts(more)
+	p.AddBounds(more)
 }
 
-// AddDoubts makes the counts a lower bound: of what is named, besides what was
+// AddBounds makes the counts a lower bound: of what is named, besides what was
 // before, and everywhere when nothing is.
-func (p *Progress) AddDoubts(more []LowerBound) {
+func (p *Progress) AddBounds(more []LowerBound) {
 	known := p.LowerBounds
 	switch {
 	case len(more) > 0:
-		known = p.Doubts()
+		known = p.Bounds()
 	case len(known) > 0:
 		more = p.everywhere()
 	}
@@ -83,16 +83,16 @@ func (p *Progress) AddDoubts(more []LowerBound) {
 }
 
 // Settle makes the counts exact of targets that keep an account, of those named,
-// which were compared with it. What is then left of [Progress.Doubts] is in
+// which were compared with it. What is then left of [Progress.Bounds] is in
 // LowerBounds, and the counts stay inexact with it, or while no target removed
 // anything that could have been compared.
 func (p *Progress) Settle(targets []string) {
-	doubts := slices.DeleteFunc(slices.Clone(p.Doubts()), func(b LowerBound) bool {
+	left := slices.DeleteFunc(slices.Clone(p.Bounds()), func(b LowerBound) bool {
 		return p.HasAccount(b.Target) && slices.Contains(targets, b.Target)
 	})
-	if len(doubts) == 0 {
-		doubts = nil
+	if len(left) == 0 {
+		left = nil
 	}
-	p.CountsInexact = p.CountsInexact && (doubts != nil || len(p.Targets) == 0)
-	p.LowerBounds = doubts
+	p.CountsInexact = p.CountsInexact && (left != nil || len(p.Targets) == 0)
+	p.LowerBounds = left
 }

@@ -105,6 +105,6 @@ func NewReceipt(t *Tenant, tenants []string, remaining Counts, deletedAt time.Ti
 		EstimatedPurgeDate: Timestamp{t.EstimatedPurgeDate}, DisabledBy: t.DisabledBy.ID,
 		ClaimedAt: p.ClaimedAt, ClaimedBy: p.ClaimedBy, Trigger: p.Trigger, Immediate: p.Immediate,
 		DeletedAt: Timestamp{Trim(deletedAt)}, Planned: p.Planned, Deleted: p.Deleted,
-		Remaining: remaining, Targets: p.Targets, CountsExact: !p.CountsInexact, LowerBounds: p.Doubts(),
+		Remaining: remaining, Targets: p.Targets, CountsExact: !p.CountsInexact, LowerBounds: p.Bounds(),
 	}
 }

@@ -42,24 +42,7 @@ func (s *Store) Record(ctx context.Context, tok store.Token, a store.Advance) er
 			return err
 		}
 		p := *old.Purge
-		p.LeaseEnd.Time = store.Trim(a.At.Add(a.Lease))
-		p.Planned, p.Deleted = p.Planned.Plus(a.Planned), p.Deleted.Plus(a.Deleted)
-		if a.Inexact || len(a.LowerBounds) > 0 {
-			p.AddDoubts(a.LowerBounds)
-		}
-		if a.Target != "" {
-			targets := map[string]store.Counts{a.Target: p.Targets[a.Target].Plus(a.Deleted)}
-			for name, c := range p.Targets {
-				if name != a.Target {
-					targets[name] = c
-				}
-			}
-			p.Targets = targets
-			if a.Account && !p.HasAccount(a.Target) {
-				p.Accounts = append(slices.Clone(p.Accounts), a.Target)
-			}
-			p.Note(&a)
-		}
+		p.Take(&a)
 		return w.progress(at, old, &p)
 	})
 }

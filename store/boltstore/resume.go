@@ -15,23 +15,12 @@ func (w *wtx) absorb(d *decision, req *store.ClaimRequest, p *store.Progress) (r
 		if q == nil {
 			continue
 		}
-		p.Planned = p.Planned.Plus(q.Deleted)
-		p.Deleted = p.Deleted.Plus(q.Deleted)
 		lapsed := !q.LeaseEnd.IsZero()
 		resumed = resumed || lapsed
 		if lapsed && (!req.Inline || len(q.Targets) > 0) {
 			now := *q
-			now.Doubt(req.Holds)
+			now.OwnerVanished(req.Holds)
 			q = &now
-		}
-		if q.CountsInexact {
-			p.AddDoubts(q.Doubts())
-		}
-		for name, c := range q.Targets {
-			if p.Targets == nil {
-				p.Targets = map[string]store.Counts{}
-			}
-			p.Targets[name] = p.Targets[name].Plus(c)
 		}
 		p.Absorb(q)
 		w.writes++
@@ -80,7 +69,7 @@ func (s *Store) Resume(ctx context.Context, id string, req store.ClaimRequest) (
 		p.Fence, p.Owner, p.Awaits = w.totals.fence, req.Owner, nil
 		p.LeaseEnd.Time = store.Trim(req.At.Add(req.Lease))
 		if lapsed && (!req.Inline || len(p.Targets) > 0) {
-			p.Doubt(req.Holds)
+			p.OwnerVanished(req.Holds)
 		}
 		now.Purge = &p
 		if err := w.replace(at, old, &now); err != nil {

@@ -3,6 +3,7 @@ package boltstore
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -245,8 +246,8 @@ func sourceMark(k, v []byte) (store.SourceMark, error) {
 	if len(v) < instant || len(v) > instant && k[0] != keySourceUnread {
 		return store.SourceMark{}, store.Errorf(store.Internal, "the mark %q of the source is damaged", k)
 	}
-	ms, _ := splitIndexKey(append(bytes.Clone(v[:instant]), '-'))
-	m := store.SourceMark{ID: string(k[1:]), At: store.Timestamp{Time: ms.At}, By: string(v[instant:])}
+	at := fromMillis(binary.BigEndian.Uint64(v))
+	m := store.SourceMark{ID: string(k[1:]), At: store.Timestamp{Time: at}, By: string(v[instant:])}
 	if m.By == "" {
 		return m, nil
 	}
