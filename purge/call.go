@@ -98,12 +98,3 @@ func (e *Engine) countKind(ctx context.Context, s *settings, t *target, kind sto
 	}
 	return sum, nil
 }
-
-// asFailure returns err as a *failure; nil when it is another error.
-func asFailure(err error) *failure {
-	var f *failure
-	if errors.As(err, &f) {
-		return f
-	}
-	return nil
-}

@@ -3,6 +3,8 @@ package purge
 import (
 	"context"
 	"time"
+
+	"github.com/cenkalti/backoff/v5"
 )
 
 // wait waits for d. over says that it has passed, and not that changed, which may
@@ -37,4 +39,27 @@ func stoppedBy(ctx context.Context, stop <-chan struct{}) context.Context {
 func stopOf(ctx context.Context) <-chan struct{} {
 	stop, _ := ctx.Value(stopKey{}).(<-chan struct{})
 	return stop
+}
+
+// Every wait between attempts grows by growth and is spread by jitter to either
+// side.
+const (
+	growth = 2
+	jitter = 0.25
+)
+
+// delay returns how long to wait after the n-th failed attempt, n from 1.
+func (s *settings) delay(n int) time.Duration { return nthWait(n, s.BackoffInitial, s.BackoffMax) }
+
+// nthWait returns the n-th wait, n from 1, of those that begin with initial and grow
+// no further than most.
+func nthWait(n int, initial, most time.Duration) time.Duration {
+	b := backoff.NewExponentialBackOff()
+	b.InitialInterval, b.MaxInterval = initial, most
+	b.Multiplier, b.RandomizationFactor = growth, jitter
+	d := b.NextBackOff()
+	for range n - 1 {
+		d = b.NextBackOff()
+	}
+	return d
 }

@@ -7,35 +7,9 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-
-	"github.com/cenkalti/backoff/v5"
 
 	"github.com/tenantpurge/purger/store"
 )
-
-// Every wait between attempts grows by growth and is spread by jitter to either
-// side.
-const (
-	growth = 2
-	jitter = 0.25
-)
-
-// delay returns how long to wait after the n-th failed attempt, n from 1.
-func (s *settings) delay(n int) time.Duration { return nthWait(n, s.BackoffInitial, s.BackoffMax) }
-
-// nthWait returns the n-th wait, n from 1, of those that begin with initial and grow
-// no further than most.
-func nthWait(n int, initial, most time.Duration) time.Duration {
-	b := backoff.NewExponentialBackOff()
-	b.InitialInterval, b.MaxInterval = initial, most
-	b.Multiplier, b.RandomizationFactor = growth, jitter
-	d := b.NextBackOff()
-	for range n - 1 {
-		d = b.NextBackOff()
-	}
-	return d
-}
 
 // answerLost reports whether a call that returned err may have done more than
 // it told. See [Target].
@@ -63,6 +37,15 @@ func (f *failure) Error() string {
 }
 
 func (f *failure) Unwrap() error { return f.err }
+
+// asFailure returns err as a *failure; nil when it is another error.
+func asFailure(err error) *failure {
+	var f *failure
+	if errors.As(err, &f) {
+		return f
+	}
+	return nil
+}
 
 // failures are what went wrong in one attempt; never empty.
 type failures []*failure
@@ -151,24 +134,3 @@ func (s *storeError) Unwrap() error { return s.err }
 
 // errStopped ends a cascade because the context ended.
 var errStopped = errors.New("stopped; a later pass goes on")
-
-// maxErrorLength bounds the text of an error that is kept, in bytes.
-const maxErrorLength = 1024
-
-// printable returns err's text in one printable line of bounded length: it may
-// come from anywhere, and goes to records, logs and terminals.
-func printable(err error) string { return printableText(err.Error()) }
-
-// printableText is printable for a text.
-func printableText(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029' {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(s, "\uFFFD"))
-	if len(s) > maxErrorLength {
-		s = store.Cut(s, maxErrorLength-3) + "..."
-	}
-	return s
-}
