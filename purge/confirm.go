@@ -1,11 +1,12 @@
 package purge
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/tenantpurge/purger/store"
 )
@@ -44,12 +45,6 @@ type question struct {
 	// immediate is for a person's deletion, which overrules dates, and may be of a
 	// tenant that the source does not know any more.
 	immediate bool
-}
-
-// kin is what a confirmation needs to know of a tenant of the subtree.
-type kin struct {
-	id, parent string
-	disabled   bool
 }
 
 // confirm is that of a pass without its memory of a source that does not answer.
@@ -93,6 +88,26 @@ func (c *confirmation) silent(ctx context.Context, e *Engine, top string, err er
 	e.log.Warn("the source did not confirm a tenant that is due", zap.String("tenant", top),
 		zap.String("source", e.source.Name()), zap.String("error", printable(err)))
 	c.result, c.block = checkFailed, &store.Block{Reason: store.BlockSourceDown, By: top}
+}
+
+// unread returns why a claim of the first tenant of a family has to wait for rows
+// of the source that the last sync did not understand; nil when it has not.
+func (e *Engine) unread(ctx context.Context, family []kin) (*store.Block, error) {
+	var worst *store.Block
+	for step := range slices.Chunk(family, store.MaxPage) {
+		ids := make([]string, len(step))
+		for i, k := range step {
+			ids[i] = k.id
+		}
+		marks, err := e.keeper.SourceMarksOf(ctx, store.MarkUnread, ids)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range marks {
+			worst = store.Worse(family[0].id, worst, &store.Block{Reason: store.BlockSource, By: cmp.Or(m.By, m.ID)})
+		}
+	}
+	return worst, nil
 }
 
 // confirmAll asks the source about a family.
@@ -182,89 +197,4 @@ func (e *Engine) adoptMilder(ctx context.Context, id string, a store.Adoption) e
 	e.log.Info("a tenant that was due is not, says the source", zap.String("tenant", id), zap.String("source", e.source.Name()),
 		zap.String("status", string(now.Status)), zap.String("estimatedPurgeDate", store.FormatTime(now.EstimatedPurgeDate)))
 	return nil
-}
-
-// family returns a tenant and everything below it that can still be claimed, the
-// tenant first. It uses no recursion, since depth is data.
-func (e *Engine) family(ctx context.Context, top string) ([]kin, error) {
-	t, err := e.store.Tenant(ctx, top)
-	if err != nil {
-		return nil, err
-	}
-	of := func(t *store.Tenant) kin { return kin{t.ID, t.ParentID, t.Status == store.StatusDisabled} }
-	list := []kin{of(&t)}
-	for i := 0; i < len(list); i++ {
-		f := store.Filter{ParentID: &list[i].id, Limit: store.MaxPage}
-		for {
-			page, err := e.store.Tenants(ctx, f)
-			if err != nil {
-				return nil, err
-			}
-			for j := range page {
-				f.After = page[j].ID
-				if !page[j].Status.Irrevocable() {
-					list = append(list, of(&page[j]))
-				}
-			}
-			if len(page) < store.MaxPage {
-				break
-			}
-		}
-	}
-	return list, nil
-}
-
-// lookUp asks the source about tenants. Those that are missing do not exist.
-func (e *Engine) lookUp(ctx context.Context, s *settings, list []kin) (map[string]SourceRow, error) {
-	if b, ok := e.source.(BatchSource); ok && len(list) > 1 {
-		ids := make([]string, len(list))
-		for i, k := range list {
-			ids[i] = k.id
-		}
-		return askSource(ctx, e, s.CallTimeout, func(ctx context.Context) (map[string]SourceRow, error) {
-			return b.TenantsByID(ctx, ids)
-		})
-	}
-	rows := make([]*SourceRow, len(list))
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(sourceTogether)
-	for i, k := range list {
-		g.Go(func() error {
-			t, err := askSource(ctx, e, s.CallTimeout, func(ctx context.Context) (SourceTenant, error) {
-				return e.source.Tenant(ctx, k.id)
-			})
-			switch store.CodeOf(err) {
-			case "":
-				rows[i] = &SourceRow{Tenant: t}
-			case store.NotFound:
-			case store.Invalid: // it answered
-				rows[i] = &SourceRow{Err: err}
-			default:
-				return err
-			}
-			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
-	found := make(map[string]SourceRow, len(list))
-	for i, k := range list {
-		if rows[i] != nil {
-			found[k.id] = *rows[i]
-		}
-	}
-	return found, nil
-}
-
-// askSource makes one call of the source, which must not bring the process down.
-func askSource[T any](ctx context.Context, e *Engine, timeout time.Duration, fn func(context.Context) (T, error)) (v T, err error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	defer func() {
-		if r := recover(); r != nil {
-			err = store.Errorf(store.Internal, "source %s panicked: %v", e.source.Name(), r)
-		}
-	}()
-	return fn(ctx)
 }

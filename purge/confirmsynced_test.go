@@ -1,12 +1,15 @@
 package purge_test
 
 import (
+	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/tenantpurge/purger/purge"
 	"github.com/tenantpurge/purger/store"
+	"github.com/tenantpurge/purger/store/boltstore"
 )
 
 func maxAge(d time.Duration) func(*purge.Options) {
@@ -74,6 +77,50 @@ func TestRun_ASyncWithAnotherSourceIsNone(t *testing.T) {
 	synced(t, newSyncer(t, s, d), store.SyncGood)
 	e := newEngine(t, s, source(renamed{d}), maxAge(time.Hour))
 	wantOutcomes(t, mustRun(t, e), map[string]string{"acme": "blocked: source_down by acme"})
+	told := time.Now()
+	y := newSyncer(t, s, renamed{d}, func(o *purge.SyncOptions) { o.Good = func(before time.Time) { told = before } })
+	synced(t, y, store.SyncGood)
+	if !told.IsZero() {
+		t.Errorf("the good sync before was at %s; want none of this source", told)
+	}
+	wantOutcomes(t, mustRun(t, e), map[string]string{"acme": "deleted"})
+}
+
+// TestRun_AFailedSyncWithAnotherSourceMakesThatOfTheOneBeforeNoBetter.
+func TestRun_AFailedSyncWithAnotherSourceMakesThatOfTheOneBeforeNoBetter(t *testing.T) {
+	s, d := newStore(t), &directory{}
+	d.set(dueRow("acme", ""))
+	synced(t, newSyncer(t, s, d), store.SyncGood)
+	d.list = func(int) error { return errSourceDown }
+	synced(t, newSyncer(t, s, renamed{d}), store.SyncFailed)
+	e := newEngine(t, s, source(renamed{d}), maxAge(time.Hour))
+	wantOutcomes(t, mustRun(t, e), map[string]string{"acme": "blocked: source_down by acme"})
+}
+
+// records counts how often what is on record of the source is read.
+type records struct {
+	*boltstore.Store
+	read atomic.Int64
+}
+
+func (r *records) Source(ctx context.Context) (store.SourceState, error) {
+	r.read.Add(1)
+	return r.Store.Source(ctx)
+}
+
+// TestRun_WhatIsOnRecordOfTheSourceIsNotReadForEachTenant while its last sync is good
+// for all of them.
+func TestRun_WhatIsOnRecordOfTheSourceIsNotReadForEachTenant(t *testing.T) {
+	s, d := &records{Store: newStore(t)}, &directory{}
+	d.set(many(20, dueRow)...)
+	synced(t, newSyncer(t, s.Store, d, floor(100)), store.SyncGood)
+	e := newEngine(t, s, source(d), maxAge(time.Hour), setting(func(s *purge.Settings) { s.Concurrency = 1 }))
+	if r := mustRun(t, e); r.Totals.Deleted != 20 {
+		t.Errorf("%d tenants deleted; want 20", r.Totals.Deleted)
+	}
+	if n := s.read.Load(); n != 1 {
+		t.Errorf("read %d times; want once", n)
+	}
 }
 
 // renamed is a directory under another name.

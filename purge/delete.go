@@ -60,15 +60,9 @@ func (e *Engine) Delete(ctx context.Context, d Deletion) (store.Receipt, error) 
 	if err := e.consult(ctx, s, d.ID); err != nil {
 		return store.Receipt{}, err
 	}
-	wasActive := t.Status == store.StatusActive
-	var stood time.Time // its reactivation, which the deactivation forgets
-	if wasActive {
-		if d.OnlyDisabled {
-			return store.Receipt{}, store.Errorf(store.Precondition, "tenant %q is active: disable it first", d.ID)
-		}
-		if s.ImmediateDelete != DeleteAny {
-			return store.Receipt{}, store.Errorf(store.Precondition,
-				"tenant %q is active: deactivate it first (api.immediateDelete: %s)", d.ID, s.ImmediateDelete)
+	if t.Status == store.StatusActive {
+		if err := s.allowsActive(&d); err != nil {
+			return store.Receipt{}, err
 		}
 	}
 	req := e.request(s, TriggerAPI, o)
@@ -82,43 +76,71 @@ func (e *Engine) Delete(ctx context.Context, d Deletion) (store.Receipt, error) 
 				return store.Receipt{}, err
 			}
 		}
-		o.At = time.Now()
-		req.Origin = o
+		req.At = time.Now()
 	}
-	if wasActive {
-		if req.Known != nil { // it need not be deactivated for that
-			return store.Receipt{}, &store.BlockedError{TenantID: d.ID, Block: *req.Known}
-		}
-		stood = t.ReactivatedAt
-		t, err = e.store.Update(ctx, d.ID, store.Update{Origin: o, Version: version, Change: store.Deactivate(0, s.Grace, s.isProtected)})
-		if err != nil {
-			return store.Receipt{}, err
-		}
-		e.metrics.Deactivated()
-		req.Version = t.Version
-	}
-	claim, err := e.store.Claim(ctx, d.ID, req)
+	claim, err := e.claimNow(ctx, s, &t, req)
 	if err != nil {
-		if wasActive {
-			err = e.undo(ctx, t, stood, o, err)
-		}
-		return store.Receipt{}, e.explain(ctx, d.ID, err)
+		return store.Receipt{}, err
 	}
 	watched, stop := e.watch(ctx)
 	defer stop()
 	end := e.work(watched, s, claim, nil, false, began)
+	return end.ofDeletion(d.ID)
+}
+
+// allowsActive returns an error unless an active tenant may be deleted.
+func (s *settings) allowsActive(d *Deletion) error {
+	switch {
+	case d.OnlyDisabled:
+		return store.Errorf(store.Precondition, "tenant %q is active: disable it first", d.ID)
+	case s.ImmediateDelete != DeleteAny:
+		return store.Errorf(store.Precondition, "tenant %q is active: deactivate it first (api.immediateDelete: %s)", d.ID, s.ImmediateDelete)
+	}
+	return nil
+}
+
+// claimNow claims a tenant for a deletion, and deactivates one that is active first.
+func (e *Engine) claimNow(ctx context.Context, s *settings, t *store.Tenant, req store.ClaimRequest) (store.Claim, error) {
+	if t.Status != store.StatusActive {
+		claim, err := e.store.Claim(ctx, t.ID, req)
+		if err != nil {
+			return store.Claim{}, e.explain(ctx, t.ID, err)
+		}
+		return claim, nil
+	}
+	if req.Known != nil { // it need not be deactivated for that
+		return store.Claim{}, &store.BlockedError{TenantID: t.ID, Block: *req.Known}
+	}
+	stood := t.ReactivatedAt // which the deactivation forgets
+	off, err := e.store.Update(ctx, t.ID, store.Update{
+		Origin: req.Origin, Version: req.Version, Change: store.Deactivate(0, s.Grace, s.isProtected),
+	})
+	if err != nil {
+		return store.Claim{}, err
+	}
+	e.metrics.Deactivated()
+	req.Version = off.Version
+	claim, err := e.store.Claim(ctx, t.ID, req)
+	if err != nil {
+		return store.Claim{}, e.explain(ctx, t.ID, e.undo(ctx, off, stood, req.Origin, err))
+	}
+	return claim, nil
+}
+
+// ofDeletion returns what a person is told of the deletion that ended so.
+func (end *ending) ofDeletion(id string) (store.Receipt, error) {
 	switch {
 	case end.outcome == OutcomeDeleted:
 		return end.receipt, nil
 	case end.broken != nil:
-		return store.Receipt{}, fmt.Errorf("the purge of tenant %q is not finished: %w", d.ID, end.broken)
+		return store.Receipt{}, fmt.Errorf("the purge of tenant %q is not finished: %w", id, end.broken)
 	case end.outcome == OutcomeFailed:
-		return store.Receipt{}, store.Errorf(store.Internal, "the purge of tenant %q failed and waits for a retry by a person: %s", d.ID, printable(end.err))
+		return store.Receipt{}, store.Errorf(store.Internal, "the purge of tenant %q failed and waits for a retry by a person: %s", id, printable(end.err))
 	case end.next.IsZero():
-		return store.Receipt{}, store.Errorf(store.Unavailable, "the purge of tenant %q is not finished: %s", d.ID, printable(end.err))
+		return store.Receipt{}, store.Errorf(store.Unavailable, "the purge of tenant %q is not finished: %s", id, printable(end.err))
 	}
 	return store.Receipt{}, store.Errorf(store.Unavailable, "the purge of tenant %q is not finished; the next attempt is at %s: %s",
-		d.ID, store.FormatTime(end.next), printable(end.err))
+		id, store.FormatTime(end.next), printable(end.err))
 }
 
 // consult asks the source, if there is one, about a tenant that a person wants to

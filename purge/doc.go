@@ -55,4 +55,18 @@
 // runs. A target that must not be called now puts a purge off, with
 // [PostponedError]; that is no attempt of the purge, which goes on when the
 // target may be called again. [Engine.Progress] tells how far each is.
+//
+// # Files
+//
+//   - engine, settings: the engine. report, rows, trigger: what a pass says.
+//   - pass, candidates, climb, places, gates, objection, conclude: one pass. plan: the
+//     dry run. delete: a person's deletion. family: who is below a tenant.
+//   - confirm*: the question to the source before a claim. subscriptions: that to
+//     targets.
+//   - work, failure, reconsider: a claim from its begin to its end. cascade, lease,
+//     account, ration, unaccounted, progress: its work in the targets.
+//   - target, capabilities, group: what a target is. call, attempt: one call of it.
+//   - guard*: the policy around a target, and who has to wait for it.
+//   - source*: a source, and all that a sync of it does.
+//   - wait, printable: what several use.
 package purge

@@ -181,28 +181,10 @@ func (p *pass) handle(ctx context.Context, c candidate, at *seat, placed func())
 		request: func() store.ClaimRequest { return p.e.request(s, p.trigger, self(time.Now())) },
 		try: func(id string, _ bool) bool {
 			var err error
-			req := p.e.request(s, p.trigger, self(time.Now()))
-			if c.resume {
-				claim, err = p.e.store.Resume(ctx, id, req)
-			} else {
-				req.Quota = p.quota
-				if len(c.DueAbove) == 0 {
-					req.Queued = placed // with ancestors, the place is that of the last try
-				}
-				var ok bool
-				if ok, err = p.ask(ctx, s, id, &req); err == nil && !ok {
-					return false
-				}
-				if err == nil {
-					claim, err = p.e.store.Claim(ctx, id, req)
-				}
-			}
-			if err != nil {
+			if claim, taken, err = p.claim(ctx, s, c, id, placed); err != nil {
 				p.refused(ctx, id, c, err)
-				return false
 			}
-			taken = true
-			return true
+			return taken
 		},
 		blocked: func(id string, b store.Block) {
 			req := p.e.request(s, p.trigger, self(time.Now()))
@@ -217,6 +199,25 @@ func (p *pass) handle(ctx context.Context, c candidate, at *seat, placed func())
 	if taken {
 		p.ended(p.e.work(ctx, s, claim, at, c.resume, began))
 	}
+}
+
+// claim claims a candidate, or one above it, or resumes it. A tenant that is not taken
+// without an error is not due, as the source says by now.
+func (p *pass) claim(ctx context.Context, s *settings, c candidate, id string, placed func()) (claim store.Claim, taken bool, err error) {
+	req := p.e.request(s, p.trigger, self(time.Now()))
+	if c.resume {
+		claim, err = p.e.store.Resume(ctx, id, req)
+		return claim, err == nil, err
+	}
+	req.Quota = p.quota
+	if len(c.DueAbove) == 0 {
+		req.Queued = placed // with ancestors, the place is that of the last try
+	}
+	if due, err := p.ask(ctx, s, id, &req); err != nil || !due {
+		return claim, false, err
+	}
+	claim, err = p.e.store.Claim(ctx, id, req)
+	return claim, err == nil, err
 }
 
 // refused decides what the refusal of a claim means: a row, the end of the

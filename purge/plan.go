@@ -45,14 +45,7 @@ func (e *Engine) Plan(ctx context.Context) (Report, error) {
 
 // predict goes through the candidates one by one.
 func (p *pass) predict(ctx context.Context) {
-	s := p.e.settings.Load()
-	var ahead, beyond int64
-	below := map[string]string{} // ancestor -> descendant whose purge is resumed
-	request := func() store.ClaimRequest {
-		req := p.e.request(s, p.trigger, self(p.started))
-		req.OpenGates = true
-		return req
-	}
+	f := &forecast{pass: p, settings: p.e.settings.Load(), below: map[string]string{}}
 	for c, err := range p.e.candidates(ctx, p.started, true) {
 		if err != nil {
 			p.fail(ctx, err)
@@ -61,57 +54,86 @@ func (p *pass) predict(ctx context.Context) {
 		if p.over(ctx) {
 			return
 		}
-		blocked := func(id string, b store.Block) {
-			p.refused(ctx, id, c, &store.BlockedError{TenantID: id, Block: b})
-		}
-		try := func(id string, surveyed bool) bool {
-			by, waits := below[id]
-			if waits && surveyed { // it needs no other reason
-				blocked(id, store.Block{Reason: store.BlockPurging, By: by})
-				return false
-			}
-			if o, ok := p.objected(id); ok && !c.resume {
-				if o.err == nil {
-					o.err = &store.BlockedError{TenantID: id, Block: *o.block}
-				}
-				p.refused(ctx, id, c, o.err)
-				return false
-			}
-			req := request()
-			req.Quota, req.Ahead, req.BeyondAhead = p.quota, ahead, beyond
-			a, err := p.e.store.Assess(ctx, id, req)
-			if err == nil && !c.resume {
-				err = a.Refusal
-				if waits && err == nil {
-					err = &store.BlockedError{TenantID: id, Block: store.Block{Reason: store.BlockPurging, By: by}}
-				}
-			}
-			if err != nil {
-				p.refused(ctx, id, c, err)
-				return false
-			}
-			if !c.resume && p.e.asks() {
-				said := p.inquire(ctx, s, id)
-				if said.err == nil && said.block != nil {
-					said.err = &store.BlockedError{TenantID: id, Block: *said.block}
-				}
-				if said.err != nil {
-					p.refused(ctx, id, c, said.err)
-				}
-				if said.err != nil || said.result != checkConfirmed {
-					return false
-				}
-			}
-			if c.resume {
-				p.ancestors(ctx, a.Tenant, below)
-			} else {
-				ahead += a.Tenants
-				beyond += a.Beyond
-			}
-			return p.foresee(ctx, s, a)
-		}
-		p.climb(ctx, c, climber{request: request, try: try, blocked: blocked})
+		p.climb(ctx, c, climber{
+			request: f.request,
+			try:     func(id string, surveyed bool) bool { return f.try(ctx, c, id, surveyed) },
+			blocked: func(id string, b store.Block) {
+				p.refused(ctx, id, c, &store.BlockedError{TenantID: id, Block: b})
+			},
+		})
 	}
+}
+
+// forecast is what a plan knows, as it goes through the candidates, of those before.
+type forecast struct {
+	*pass
+	settings *settings
+	// ahead is how many tenants they would take, beyond how many of those are beyond
+	// a limit.
+	ahead, beyond int64
+	below         map[string]string // ancestor -> descendant whose purge is resumed
+}
+
+func (f *forecast) request() store.ClaimRequest {
+	req := f.e.request(f.settings, f.trigger, self(f.started))
+	req.OpenGates = true
+	return req
+}
+
+// try adds the row of a tenant, and reports whether it would be taken. surveyed is as
+// in [climber].
+func (f *forecast) try(ctx context.Context, c candidate, id string, surveyed bool) bool {
+	a, taken, err := f.decide(ctx, c, id, surveyed)
+	if err != nil {
+		f.refused(ctx, id, c, err)
+		return false
+	}
+	switch {
+	case !taken:
+		return false
+	case c.resume:
+		f.ancestors(ctx, a.Tenant, f.below)
+	default:
+		f.ahead += a.Tenants
+		f.beyond += a.Beyond
+	}
+	return f.foresee(ctx, f.settings, a)
+}
+
+// decide returns what would be taken with a tenant, or the error with which it would
+// be refused. One that is not taken without an error is not due, as the source says
+// by now.
+func (f *forecast) decide(ctx context.Context, c candidate, id string, surveyed bool) (a store.Assessment, taken bool, err error) {
+	blocked := func(b store.Block) error { return &store.BlockedError{TenantID: id, Block: b} }
+	by, waits := f.below[id]
+	purging := store.Block{Reason: store.BlockPurging, By: by}
+	if waits && surveyed { // it needs no other reason
+		return a, false, blocked(purging)
+	}
+	if o, ok := f.objected(id); ok && !c.resume {
+		if o.err == nil {
+			o.err = blocked(*o.block)
+		}
+		return a, false, o.err
+	}
+	req := f.request()
+	req.Quota, req.Ahead, req.BeyondAhead = f.quota, f.ahead, f.beyond
+	a, err = f.e.store.Assess(ctx, id, req)
+	switch {
+	case err != nil || c.resume:
+		return a, true, err
+	case a.Refusal != nil:
+		return a, false, a.Refusal
+	case waits:
+		return a, false, blocked(purging)
+	case !f.e.asks():
+		return a, true, nil
+	}
+	said := f.inquire(ctx, f.settings, id)
+	if said.err == nil && said.block != nil {
+		said.err = blocked(*said.block)
+	}
+	return a, said.result == checkConfirmed, said.err
 }
 
 // ancestors notes in below, for all ancestors of a tenant that is resumed, that
@@ -183,28 +205,4 @@ func (p *pass) held(ctx context.Context, s *settings, top string) (held map[stri
 		}
 	}
 	return held, failed, nil
-}
-
-// subtree returns the ids of a tenant and its descendants. It uses no
-// recursion, since depth is data.
-func (e *Engine) subtree(ctx context.Context, top string) ([]string, error) {
-	ids := []string{top}
-	for i := 0; i < len(ids); i++ {
-		parent := ids[i]
-		f := store.Filter{ParentID: &parent, Limit: store.MaxPage}
-		for {
-			page, err := e.store.Tenants(ctx, f)
-			if err != nil {
-				return nil, err
-			}
-			for _, t := range page {
-				ids = append(ids, t.ID)
-				f.After = t.ID
-			}
-			if len(page) < store.MaxPage {
-				break
-			}
-		}
-	}
-	return ids, nil
 }

@@ -111,19 +111,13 @@ func (d *diff) compare(ctx context.Context, snapshot *spool) error {
 	if err == nil && last != nil {
 		err = d.listed(ctx, last)
 	}
-	for err == nil {
-		var t *store.Tenant
-		if t, err = d.kept.peek(); t == nil {
-			break
-		}
-		if err = d.gone(t); err == nil {
-			d.kept.advance()
-		}
-	}
 	if err != nil {
 		return err
 	}
-	if _, err = d.marked(&d.vanished, "\xff"); err != nil { // the marks behind the last tenant
+	if _, err := d.keptAs(""); err != nil { // those behind the last row
+		return err
+	}
+	if _, err := d.marked(&d.vanished, "\xff"); err != nil { // the marks behind the last tenant
 		return err
 	}
 	if err := d.place(ctx); err != nil {
@@ -160,24 +154,9 @@ func sameRow(a, b *SourceTenant) bool {
 
 // listed takes a tenant that is in the snapshot.
 func (d *diff) listed(ctx context.Context, r *spooled) error {
-	var kept *store.Tenant
-	for {
-		t, err := d.kept.peek()
-		if err != nil {
-			return err
-		}
-		if t == nil || t.ID > r.t.ID {
-			break
-		}
-		if t.ID == r.t.ID {
-			kept = t
-			d.kept.advance()
-			break
-		}
-		if err := d.gone(t); err != nil {
-			return err
-		}
-		d.kept.advance()
+	kept, err := d.keptAs(r.t.ID)
+	if err != nil {
+		return err
 	}
 	mark, err := d.marked(&d.vanished, r.t.ID)
 	if err != nil {
@@ -214,6 +193,24 @@ func (d *diff) listed(ctx context.Context, r *spooled) error {
 		return d.fresh(ctx, r, &a)
 	}
 	return d.known(r, &a, kept)
+}
+
+// keptAs returns the tenant that is kept with an id, nil for none. Ids are asked for in
+// order, at last "" for the end: those that are kept before it are not listed.
+func (d *diff) keptAs(id string) (*store.Tenant, error) {
+	for {
+		t, err := d.kept.peek()
+		if err != nil || t == nil || id != "" && t.ID > id {
+			return nil, err
+		}
+		d.kept.advance()
+		if t.ID == id {
+			return t, nil
+		}
+		if err := d.gone(t); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // fresh takes a tenant that is not kept.

@@ -1,10 +1,8 @@
 package purge
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
-	"slices"
 
 	"github.com/tenantpurge/purger/store"
 )
@@ -141,24 +139,4 @@ func (d *diff) markUnread(ctx context.Context, refused bool) error {
 		return err
 	}
 	return m.end(ctx)
-}
-
-// unread returns why a claim of the first tenant of a family has to wait for rows
-// of the source that the last sync did not understand; nil when it has not.
-func (e *Engine) unread(ctx context.Context, family []kin) (*store.Block, error) {
-	var worst *store.Block
-	for step := range slices.Chunk(family, store.MaxPage) {
-		ids := make([]string, len(step))
-		for i, k := range step {
-			ids[i] = k.id
-		}
-		marks, err := e.keeper.SourceMarksOf(ctx, store.MarkUnread, ids)
-		if err != nil {
-			return nil, err
-		}
-		for _, m := range marks {
-			worst = store.Worse(family[0].id, worst, &store.Block{Reason: store.BlockSource, By: cmp.Or(m.By, m.ID)})
-		}
-	}
-	return worst, nil
 }

@@ -54,32 +54,13 @@ func (e *Engine) work(ctx context.Context, s *settings, c store.Claim, at *seat,
 		end.stopped = true
 		end.keep(e.store.Yield(context.WithoutCancel(ctx), c.Token, time.Now()))
 	case errors.As(err, &full):
-		// No attempt is counted: it is not the tenant's trouble. But there will
-		// not be room at once, and a retry must not follow on the other.
-		if !full.Own {
-			end.broken = full
-		}
-		now := time.Now()
-		next := now.Add(roomPause)
-		if err := e.store.Await(context.WithoutCancel(ctx), c.Token, store.Wait{At: now, Until: next}); err == nil {
-			end.next = next
-		} else if !errors.As(err, &full) {
-			end.keep(err)
-		}
+		e.awaitRoom(ctx, c, full, &end)
 	case errors.As(err, &failed):
 		if e.await(ctx, c, failed, &end); end.putOff {
 			break
 		}
 		e.postpone(ctx, s, c, failed, &end)
-		for _, f := range failed {
-			if isPostponed(f.err) {
-				continue
-			}
-			e.metrics.PurgeFailed(f.target, f.kind, string(store.CodeOf(f.err)))
-			if end.outcome == OutcomeRetrying {
-				e.metrics.TargetRetried(f.target)
-			}
-		}
+		e.countFailures(failed, end.outcome)
 	case errors.As(err, &broken) && storeFailed(broken.err):
 		end.keep(broken.err)
 		e.metrics.PurgeFailed(metrics.StoreTarget, "", string(store.CodeOf(err)))
@@ -91,6 +72,37 @@ func (e *Engine) work(ctx context.Context, s *settings, c store.Claim, at *seat,
 	}
 	e.tell(end, began)
 	return end
+}
+
+// countFailures tells the metrics what failed in targets that were called.
+func (e *Engine) countFailures(failed failures, came Outcome) {
+	for _, f := range failed {
+		if isPostponed(f.err) {
+			continue
+		}
+		e.metrics.PurgeFailed(f.target, f.kind, string(store.CodeOf(f.err)))
+		if came == OutcomeRetrying {
+			e.metrics.TargetRetried(f.target)
+		}
+	}
+}
+
+// awaitRoom leaves a claim until there may be room on the disk. No attempt is
+// counted: it is not the tenant's trouble. But there will not be room at once, and a
+// retry must not follow on the other.
+func (e *Engine) awaitRoom(ctx context.Context, c store.Claim, full *store.SpaceError, end *ending) {
+	if !full.Own {
+		end.broken = full
+	}
+	now := time.Now()
+	next := now.Add(roomPause)
+	err := e.store.Await(context.WithoutCancel(ctx), c.Token, store.Wait{At: now, Until: next})
+	switch {
+	case err == nil:
+		end.next = next
+	case !errors.As(err, &full):
+		end.keep(err)
+	}
 }
 
 // await leaves a claim until a target may be called again, if nothing else is
