@@ -116,8 +116,8 @@ func (w *cascade) targets(ctx context.Context) error {
 	if err := w.plan(ctx); err != nil {
 		return err
 	}
-	// Each step is for targets that came through the one before. What fails within
-	// one, or could not be planned, leaves the rest of that step alone (G11).
+	// A failure leaves the others in the same step alone (G11), and keeps all from the
+	// next one. What could not be planned has the removal go on without it.
 	for _, step := range []func(context.Context) error{w.remove, w.verify, w.settle, w.reconcile} {
 		if err := step(ctx); err != nil {
 			return err

@@ -50,11 +50,11 @@
 // whom there is no answer, and nobody else waits for that.
 //
 // [Guarded] puts a [Policy] around one: how many calls are under way, how many
-// requests they make in a second (see [Pace]), their time-out, retries within a step, a breaker, and a window
-// outside which nothing is removed. The policy can be changed while the engine
-// runs. A target that must not be called now puts a purge off, with
-// [PostponedError]; that is no attempt of the purge, which goes on when the
-// target may be called again. [Engine.Progress] tells how far each is.
+// requests they make in a second (see [Pace]), their time-out, retries within a
+// step, a breaker, and a window outside which nothing is removed. The policy can be
+// changed while the engine runs. A target that must not be called now puts a purge
+// off, with [PostponedError]; that is no attempt of the purge, which goes on when
+// the target may be called again. [Engine.Progress] tells how far each is.
 //
 // # Files
 //

@@ -16,27 +16,15 @@ type rows struct {
 	retrying map[string]int
 }
 
+// leftOut is the place of a row that was left out for want of room.
+const leftOut = -1
+
 // add takes a row, in place of one that said that the tenant is to be retried.
 // tenants is how many tenants were purged with it.
 func (r *rows) add(row Row, tenants int64) {
+	r.takeBack(row.ID)
 	t := &r.totals
-	if i, again := r.retrying[row.ID]; again {
-		delete(r.retrying, row.ID)
-		t.Retrying--
-		if i < 0 { // its row was left out
-			r.omitted--
-			i = len(r.list)
-		}
-		last := len(r.list) - 1
-		if i <= last {
-			r.list[i] = r.list[last]
-			if moved := r.list[i]; moved.Outcome == OutcomeRetrying && i != last {
-				r.retrying[moved.ID] = i
-			}
-			r.list = r.list[:last]
-		}
-	}
-	var n *int64
+	n := &t.Retrying
 	switch row.Outcome {
 	case OutcomeDeleted:
 		n = &t.Deleted
@@ -46,25 +34,45 @@ func (r *rows) add(row Row, tenants int64) {
 		n = &t.Blocked
 	case OutcomeFailed:
 		n = &t.Failed
-	default:
-		n = &t.Retrying
+	case OutcomeRetrying:
 	}
-	*n++
-	place := len(r.list)
-	if *n > MaxRows {
-		place = -1
-	}
-	if row.Outcome == OutcomeRetrying {
-		if r.retrying == nil {
-			r.retrying = map[string]int{}
-		}
-		r.retrying[row.ID] = place
-	}
-	if place < 0 {
+	place := leftOut
+	if *n++; *n > MaxRows {
 		r.omitted++
+	} else {
+		place = len(r.list)
+		r.list = append(r.list, row)
+	}
+	if row.Outcome != OutcomeRetrying {
 		return
 	}
-	r.list = append(r.list, row)
+	if r.retrying == nil {
+		r.retrying = map[string]int{}
+	}
+	r.retrying[row.ID] = place
+}
+
+// takeBack takes away the row that says that a tenant is to be retried, if there is
+// one. The last row gets its place.
+func (r *rows) takeBack(id string) {
+	place, ok := r.retrying[id]
+	if !ok {
+		return
+	}
+	delete(r.retrying, id)
+	r.totals.Retrying--
+	if place == leftOut {
+		r.omitted--
+		return
+	}
+	last := len(r.list) - 1
+	if moved := r.list[last]; place != last {
+		r.list[place] = moved
+		if moved.Outcome == OutcomeRetrying {
+			r.retrying[moved.ID] = place
+		}
+	}
+	r.list = r.list[:last]
 }
 
 // sorted returns the rows by date, then id.

@@ -96,47 +96,40 @@ func (d *diff) markVanished(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var ids []string
-	flush := func() error {
+	return inBatches(d.changes, func(r *spooled) (string, bool) { return r.t.ID, r.step == stepBack }, func(ids []string) error {
 		_, err := d.s.change(ctx, d.now, store.SourceChange{Kind: store.MarkVanished, Unmark: ids})
-		ids = ids[:0]
 		return err
-	}
-	if err := d.changes.each(func(r *spooled) error {
-		if r.step != stepBack {
-			return nil
-		}
-		if ids = append(ids, r.t.ID); len(ids) < syncBatch {
-			return nil
-		}
-		return flush()
-	}); err != nil || len(ids) == 0 {
-		return err
-	}
-	return flush()
+	})
 }
 
 // setMarks sets the marks that pick returns of the changes.
 func (d *diff) setMarks(ctx context.Context, kind store.MarkKind, pick func(*spooled) (store.SourceMark, bool)) error {
-	var list []store.SourceMark
-	flush := func() error {
+	return inBatches(d.changes, pick, func(list []store.SourceMark) error {
 		_, err := d.s.change(ctx, d.now, store.SourceChange{Kind: kind, Mark: list})
-		list = list[:0]
 		return err
-	}
-	if err := d.changes.each(func(r *spooled) error {
-		m, ok := pick(r)
+	})
+}
+
+// inBatches has take take what pick returns of the records, up to syncBatch at a
+// time. The slice is not valid after the call.
+func inBatches[T any](s *spool, pick func(*spooled) (T, bool), take func([]T) error) error {
+	var batch []T
+	err := s.each(func(r *spooled) error {
+		v, ok := pick(r)
 		if !ok {
 			return nil
 		}
-		if list = append(list, m); len(list) < syncBatch {
+		if batch = append(batch, v); len(batch) < syncBatch {
 			return nil
 		}
-		return flush()
-	}); err != nil || len(list) == 0 {
+		err := take(batch)
+		batch = batch[:0]
+		return err
+	})
+	if err != nil || len(batch) == 0 {
 		return err
 	}
-	return flush()
+	return take(batch)
 }
 
 // create imports the new tenants, all as active ones. Their parents come first,
@@ -169,30 +162,17 @@ func (d *diff) create(ctx context.Context) error {
 
 // createRound imports those whose parents are there, and notes the others.
 func (d *diff) createRound(ctx context.Context, waiting, orphans *spool) (created int64, err error) {
-	var batch []*spooled
-	flush := func() error {
+	err = inBatches(waiting, func(r *spooled) (*spooled, bool) { return r, r.step == stepCreate }, func(batch []*spooled) error {
 		n, err := d.createBatch(ctx, batch, orphans)
 		created += n
-		batch = batch[:0]
 		return err
-	}
-	if err := waiting.each(func(r *spooled) error {
-		if r.step != stepCreate {
-			return nil
-		}
-		if batch = append(batch, r); len(batch) < syncBatch {
-			return nil
-		}
-		return flush()
-	}); err != nil || len(batch) == 0 {
-		return created, err
-	}
-	return created, flush()
+	})
+	return created, err
 }
 
 // createBatch imports what can be of a batch, in one transaction.
 func (d *diff) createBatch(ctx context.Context, batch []*spooled, orphans *spool) (int64, error) {
-	var b store.Batch
+	var all, fit store.Batch
 	for _, r := range batch {
 		t := store.Tenant{ID: r.t.ID, ParentID: r.t.ParentID, Status: store.StatusActive}
 		if r.t.Name != nil {
@@ -201,48 +181,47 @@ func (d *diff) createBatch(ctx context.Context, batch []*spooled, orphans *spool
 		if r.t.Hostname != nil {
 			t.Hostname = *r.t.Hostname
 		}
-		b.Tenants = append(b.Tenants, t)
+		all.Tenants = append(all.Tenants, t)
 	}
-	would, err := d.s.importer.Compare(ctx, b)
+	would, err := d.s.importer.Compare(ctx, all)
 	if err != nil {
 		return 0, err
 	}
-	fit := store.Batch{}
+	var fits []*spooled
 	for i, o := range would.Tenants {
-		switch o {
-		case store.OutcomeNew:
-			fit.Tenants = append(fit.Tenants, b.Tenants[i])
-		case store.OutcomeUnknown:
-			if err := orphans.add(batch[i]); err != nil {
-				return 0, err
-			}
-		case store.OutcomePurged: // it, or the parent
-			if err := d.lost(ctx, batch[i]); err != nil {
-				return 0, err
-			}
-		case store.OutcomeConflict: // somebody was faster
-			if err := d.waits(batch[i].t.ParentID, batch[i].t.ID); err != nil {
-				return 0, err
-			}
-		case store.OutcomeUnchanged:
+		if o == store.OutcomeNew {
+			fit.Tenants, fits = append(fit.Tenants, all.Tenants[i]), append(fits, batch[i])
+		} else if err := d.unfit(ctx, batch[i], o, orphans); err != nil {
+			return 0, err
 		}
 	}
-	if len(fit.Tenants) == 0 {
+	if len(fits) == 0 {
 		return 0, nil
 	}
 	_, err = d.s.importer.ImportBatch(ctx, fit, d.s.origin(d.now))
 	if store.CodeOf(err) != store.Invalid {
-		return int64(len(fit.Tenants)), err
+		return int64(len(fits)), err
 	}
-	for i, o := range would.Tenants { // a parent went meanwhile
-		if o != store.OutcomeNew {
-			continue
-		}
-		if err := orphans.add(batch[i]); err != nil {
+	for _, r := range fits { // a parent went meanwhile
+		if err := orphans.add(r); err != nil {
 			return 0, err
 		}
 	}
 	return 0, nil
+}
+
+// unfit takes a tenant that cannot be created now, and what a comparison says of it.
+func (d *diff) unfit(ctx context.Context, r *spooled, o store.Outcome, orphans *spool) error {
+	switch o {
+	case store.OutcomeUnknown:
+		return orphans.add(r)
+	case store.OutcomePurged: // it, or the parent
+		return d.lost(ctx, r)
+	case store.OutcomeConflict: // somebody was faster
+		return d.waits(r.t.ParentID, r.t.ID)
+	case store.OutcomeNew, store.OutcomeUnchanged:
+	}
+	return nil
 }
 
 // lost takes a tenant that cannot be created, since it was purged meanwhile, or

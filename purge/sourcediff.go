@@ -90,27 +90,28 @@ func (s *Syncer) newDiff(ctx context.Context, now time.Time, before []store.Sour
 
 // compare goes through the snapshot and what is kept, side by side.
 func (d *diff) compare(ctx context.Context, snapshot *spool) error {
-	var last *spooled // what the rows of one id say together
-	err := snapshot.each(func(r *spooled) error {
+	var one *spooled // what the rows of one id say together
+	err := snapshot.eachID(func(r *spooled) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if r.t.ID == "" {
+		switch {
+		case r.t.ID == "":
 			return d.waits(r.t.ParentID, "")
+		case one == nil:
+			one = r
+		default:
+			one = agree(one, r)
 		}
-		if last != nil && last.t.ID == r.t.ID {
-			last = agree(last, r)
+		return nil
+	}, func(id string) error {
+		if id == "" {
 			return nil
 		}
-		before := last
-		if last = r; before == nil {
-			return nil
-		}
-		return d.listed(ctx, before)
+		said := one
+		one = nil
+		return d.listed(ctx, said)
 	})
-	if err == nil && last != nil {
-		err = d.listed(ctx, last)
-	}
 	if err != nil {
 		return err
 	}

@@ -146,6 +146,24 @@ func (s *spool) each(fn func(*spooled) error) error {
 	return nil
 }
 
+// eachID is each that also calls end with each id, behind the last record of it.
+func (s *spool) eachID(fn func(*spooled) error, end func(id string) error) error {
+	var last *spooled
+	err := s.each(func(r *spooled) error {
+		if last != nil && last.t.ID != r.t.ID {
+			if err := end(last.t.ID); err != nil {
+				return err
+			}
+		}
+		last = r
+		return fn(r)
+	})
+	if err != nil || last == nil {
+		return err
+	}
+	return end(last.t.ID)
+}
+
 // spoolReader reads one run.
 type spoolReader struct {
 	r     *bufio.Reader

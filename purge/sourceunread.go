@@ -45,43 +45,30 @@ func (d *diff) newcomer(r *spooled) error {
 
 // place looks for the parents of the new tenants, and counts those that have none.
 func (d *diff) place(ctx context.Context) error {
-	var above string
 	listed, below, ids := false, int64(0), sha256.New()
-	end := func() error {
-		if listed || below == 0 {
-			return nil
-		}
-		can, err := d.takes(ctx, above)
-		if err != nil || can {
-			return err
-		}
-		d.orphans += below
-		d.noteRejected(above + "\x00" + string(ids.Sum(nil)))
-		return nil
-	}
-	err := d.newcomers.each(func(r *spooled) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if r.t.ID != above {
-			if err := end(); err != nil {
-				return err
-			}
-			above, listed, below = r.t.ID, false, 0
-			ids.Reset()
-		}
+	return d.newcomers.eachID(func(r *spooled) error {
 		if r.t.ParentID == "" {
 			listed = true
-			return nil
+			return ctx.Err()
 		}
 		below++
 		_, _ = ids.Write([]byte(r.t.ParentID + "\x00"))
+		return ctx.Err()
+	}, func(above string) error {
+		if !listed && below > 0 {
+			can, err := d.takes(ctx, above)
+			if err != nil {
+				return err
+			}
+			if !can {
+				d.orphans += below
+				d.noteRejected(above + "\x00" + string(ids.Sum(nil)))
+			}
+		}
+		listed, below = false, 0
+		ids.Reset()
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return end()
 }
 
 // takes reports whether a tenant is kept and may still be changed.
@@ -110,32 +97,21 @@ func (d *diff) markUnread(ctx context.Context, refused bool) error {
 		}
 	}
 	m := d.marker(ctx, store.MarkUnread, !refused)
-	var next store.SourceMark
-	end := func() error {
-		if next.ID == "" {
-			return nil
+	var by string
+	if err := d.unread.eachID(func(r *spooled) error {
+		if id := r.t.ParentID; id != "" && (by == "" || id < by) {
+			by = id
 		}
-		can, err := d.takes(ctx, next.ID)
+		return nil
+	}, func(id string) error {
+		w := store.SourceMark{ID: id, By: by}
+		by = ""
+		can, err := d.takes(ctx, id)
 		if err != nil || !can {
 			return err
 		}
-		return m.want(ctx, next)
-	}
-	if err := d.unread.each(func(r *spooled) error {
-		if r.t.ID != next.ID {
-			if err := end(); err != nil {
-				return err
-			}
-			next = store.SourceMark{ID: r.t.ID}
-		}
-		if id := r.t.ParentID; id != "" && (next.By == "" || id < next.By) {
-			next.By = id
-		}
-		return nil
+		return m.want(ctx, w)
 	}); err != nil {
-		return err
-	}
-	if err := end(); err != nil {
 		return err
 	}
 	return m.end(ctx)
