@@ -3,6 +3,8 @@ package purge
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -74,19 +76,27 @@ func (w *cascade) run(ctx context.Context) (store.Receipt, error) {
 	return r, nil
 }
 
-// missing returns a failure for each target that an earlier attempt removed
-// something from and that is not there any more, as a whole or for a kind: what
-// it still holds nobody would count (G6).
+// missing returns a failure for each target that was there at the claim, or since,
+// and is not there any more, as a whole or for a kind: what it still holds nobody
+// would count (G6).
 func (w *cascade) missing() failures {
 	var failed failures
-	if w.claim.Tenant.Purge == nil {
+	p := w.claim.Tenant.Purge
+	if p == nil {
 		return nil
 	}
 	kinds := map[string]map[store.Kind]bool{}
 	for _, t := range w.e.targets {
 		kinds[t.name] = t.kinds
 	}
-	for name, deleted := range w.claim.Tenant.Purge.Targets {
+	held := map[string]bool{}
+	for name := range p.Holds {
+		held[name] = true
+	}
+	for name := range p.Targets { // of a claim that does not know what was held
+		held[name] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(held)) {
 		has, there := kinds[name]
 		if !there {
 			failed = append(failed, &failure{target: name, err: store.Errorf(store.Precondition,
@@ -94,7 +104,7 @@ func (w *cascade) missing() failures {
 			continue
 		}
 		for _, k := range store.Kinds() {
-			if !has[k] && deleted.Of(k) > 0 {
+			if !has[k] && (slices.Contains(p.Holds[name], k) || p.Targets[name].Of(k) > 0 || p.Counted[name].Of(k) > 0) {
 				failed = append(failed, &failure{name, k, store.Errorf(store.Precondition,
 					"it was told to hold no such resources any more in the midst of the purge: put the kind back")})
 			}

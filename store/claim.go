@@ -55,7 +55,7 @@ type ClaimRequest struct {
 	// Version, when not 0, must be the record's; else the error is [Conflict].
 	Version int64
 
-	// Holds is what the targets that there are hold, for [Progress.OwnerVanished].
+	// Holds is what the targets that there are hold, for [Progress.Holds].
 	Holds map[string][]Kind
 
 	// Inline allows the store to finish in the transaction of the claim when

@@ -33,6 +33,9 @@ type Progress struct {
 	// says where; see [Progress.Bounds].
 	CountsInexact bool         `json:"countsInexact,omitempty"`
 	LowerBounds   []LowerBound `json:"lowerBounds,omitempty"`
+	// Holds has what each target held, by the configuration of every owner: all of
+	// them have to be counted before the purge ends.
+	Holds map[string][]Kind `json:"holds,omitempty"`
 	// Accounts names the targets that keep an account of their own of everything
 	// that they removed for the purge.
 	Accounts []string `json:"accounts,omitempty"`
@@ -114,6 +117,18 @@ func (p *Progress) Absorb(q *Progress) {
 	}
 	for name, c := range q.Gone {
 		p.Gone = with(p.Gone, name, p.Gone[name].Plus(c))
+	}
+	p.Include(q.Holds)
+}
+
+// Include adds to Holds what targets hold. One without a kind holds nothing.
+func (p *Progress) Include(holds map[string][]Kind) {
+	for name, kinds := range holds {
+		known := p.Holds[name]
+		all := slices.DeleteFunc(Kinds(), func(k Kind) bool { return !slices.Contains(kinds, k) && !slices.Contains(known, k) })
+		if len(all) > len(known) {
+			p.Holds = with(p.Holds, name, all)
+		}
 	}
 }
 

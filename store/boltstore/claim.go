@@ -310,6 +310,7 @@ func (w *wtx) claim(d *decision, req *store.ClaimRequest) (store.Claim, error) {
 		ClaimedAt: at, ClaimedBy: req.Actor.ID, Trigger: req.Trigger, Immediate: req.Immediate,
 		NextAttempt: at, Tenants: int64(len(d.nodes)), Planned: d.counts,
 	}
+	p.Include(req.Holds)
 	resumed, err := w.absorb(d, req, p)
 	if err != nil {
 		return store.Claim{}, err
@@ -328,7 +329,8 @@ func (w *wtx) claim(d *decision, req *store.ClaimRequest) (store.Claim, error) {
 	if _, err := w.audit(entry); err != nil {
 		return store.Claim{}, err
 	}
-	inline := req.Inline && d.fitsOne()
+	// What targets held of a descendant is for the caller to see to.
+	inline := req.Inline && len(p.Targets)+len(p.Holds) == 0 && d.fitsOne()
 	if inline {
 		// The subtree goes in this very transaction: its records are not
 		// written again, only taken out of the indexes.

@@ -68,6 +68,7 @@ func (s *Store) Resume(ctx context.Context, id string, req store.ClaimRequest) (
 		lapsed := !p.LeaseEnd.IsZero()
 		p.Fence, p.Owner, p.Awaits = w.totals.fence, req.Owner, nil
 		p.LeaseEnd.Time = store.Trim(req.At.Add(req.Lease))
+		p.Include(req.Holds)
 		if lapsed && (!req.Inline || len(p.Targets) > 0) {
 			p.OwnerVanished(req.Holds)
 		}

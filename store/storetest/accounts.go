@@ -115,6 +115,39 @@ func accountCases() []testCase {
 			e.record(tok, store.Advance{At: due10.Add(2 * lease), Lease: lease, Target: "ldap"})
 			e.equal([]store.LowerBound{{Target: "scim"}}, e.finish(tok, due10.Add(2*lease)).LowerBounds, "lower bounds")
 		}},
+		{"AClaimKnowsWhatEveryOwnersTargetsHeld_G6", func(e *env) {
+			holds := func(of map[string][]store.Kind) func(*store.ClaimRequest) {
+				return func(r *store.ClaimRequest) { r.Holds = of }
+			}
+			e.createAll("top", "child<top")
+			e.deactivate("child", t0, 10)
+			e.deactivate("top", t0, 10)
+			e.claim("child", due10, holds(map[string][]store.Kind{"ldap": {store.KindUser}, "none": nil}))
+			e.claim("top", due10.Add(2*lease), holds(map[string][]store.Kind{"scim": {store.KindUser}}))
+			e.resume("top", due10.Add(4*lease), holds(map[string][]store.Kind{"scim": {store.KindUser, store.KindAPIKey}, "crm": {store.KindCredential}}))
+			e.equal(map[string][]store.Kind{
+				"ldap": {store.KindUser}, "scim": {store.KindAPIKey, store.KindUser}, "crm": {store.KindCredential},
+			}, e.tenant("top").Purge.Holds, "what was held")
+		}},
+		{"AClaimIsNotFinishedInlineThatTargetsOfADescendantHeld_G6", func(e *env) {
+			for name, of := range map[string]func(store.Token){
+				"held": func(store.Token) {},
+				"took": func(tok store.Token) { e.record(tok, store.Advance{At: due10, Lease: lease, Target: "ldap", Deleted: users(1)}) },
+			} {
+				e.createAll(name, name+"-child<"+name)
+				e.deactivate(name+"-child", t0, 10)
+				e.deactivate(name, t0, 10)
+				of(e.claim(name+"-child", due10, func(r *store.ClaimRequest) {
+					if name == "held" {
+						r.Holds = map[string][]store.Kind{"ldap": {store.KindUser}}
+					}
+				}).Token)
+				c := e.claim(name, due10.Add(2*lease), func(r *store.ClaimRequest) { r.Inline = true })
+				if c.Receipt != nil {
+					e.t.Errorf("%s: it was finished, and nobody had counted ldap", name)
+				}
+			}
+		}},
 		{"AreNamedOnce", func(e *env) {
 			e.disabled("acme", "")
 			tok := e.claim("acme", due10).Token
