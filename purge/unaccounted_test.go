@@ -221,16 +221,34 @@ func losing(n int64) func(*index) {
 	}
 }
 
-func TestRun_G6_ATargetThatSeesAllIsBelieved(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		x := newIndex(100)
-		vanishing(100)(x)
-		e, s := doubtful(t, x.fake)
-		wantOutcomes(t, mustRun(t, e), map[string]string{"acme": "deleted"})
-		if r := receipt(t, s, "acme"); !r.CountsExact || r.Unaccounted != nil {
-			t.Errorf("exact %t, unaccounted for %v", r.CountsExact, r.Unaccounted)
-		}
-	})
+// A target that sees all is believed at once. What somebody else removed, such as the
+// database with what it belonged to, is on the receipt, and no cause for an alert.
+func TestRun_G5_G6_ATargetThatSeesAllIsBelieved(t *testing.T) {
+	for vanish, missing := range map[int64]map[string]store.Counts{100: {"idp": {Users: 100}}, 10: nil, -50: nil} {
+		synctest.Test(t, func(t *testing.T) {
+			x := newIndex(100)
+			x.before = func(_ context.Context, c call) error {
+				if c.Op == "purge" {
+					x.vanish(vanish)
+					vanish = 0
+				}
+				return nil
+			}
+			meter, read := measured(t)
+			opt, logs := observed(zapcore.WarnLevel)
+			e, s := doubtful(t, x.fake, meter, opt)
+			removed := 100 - vanish
+			wantOutcomes(t, mustRun(t, e), map[string]string{"acme": "deleted"})
+			r := receipt(t, s, "acme")
+			if diff := cmp.Diff(missing, r.Unaccounted); diff != "" || r.CountsExact != (missing == nil) || r.Deleted.Users != removed {
+				t.Errorf("deleted %d, want %d; exact %t; unaccounted for (-want +got):\n%s", r.Deleted.Users, removed, r.CountsExact, diff)
+			}
+			want(t, read, "purger_resources_unaccounted_total{kind=user,target=idp}", 0)
+			if logs.Len() > 0 {
+				t.Errorf("warned of: %v", logs.All())
+			}
+		})
+	}
 }
 
 // The first count of a claim was wrong, too, and the claim of the tenant above takes
