@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/tenantpurge/purger/purge"
 	"github.com/tenantpurge/purger/purge/postgressource"
 	"github.com/tenantpurge/purger/purge/postgrestarget/pgtest"
@@ -78,6 +80,34 @@ func (d *database) source(change ...func(*postgressource.Config)) *postgressourc
 	}
 	d.t.Cleanup(func() { _ = s.Close() })
 	return s
+}
+
+// endConns has the server end the connections of sources.
+func (d *database) endConns() {
+	d.t.Helper()
+	d.exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+}
+
+// dropTenants drops the table of tenants, after a time in which it is locked: ask,
+// with a time-out of a second, has to fail by then and not find nobody.
+func (d *database) dropTenants(ask func() error) {
+	d.t.Helper()
+	lock, err := pgx.Connect(context.Background(), shared.DSN(d.name))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer lock.Close(context.Background())
+	if _, err := lock.Exec(context.Background(), "BEGIN; LOCK TABLE tenants"); err != nil {
+		d.t.Fatal(err)
+	}
+	began := time.Now()
+	err = ask()
+	if took := time.Since(began); err == nil || store.CodeOf(err) == store.NotFound || took > 5*time.Second {
+		d.t.Errorf("a table that is locked: %v after %s", err, took)
+	}
+	if _, err := lock.Exec(context.Background(), "ROLLBACK; DROP TABLE tenants"); err != nil {
+		d.t.Fatal(err)
+	}
 }
 
 func query(q string) func(*postgressource.Config) {

@@ -292,11 +292,7 @@ func TestNew_NamesTheFieldOfTheChildren(t *testing.T) {
 		cfg := config("https://api.example.com")
 		withChildren(&cfg)
 		change(&cfg)
-		_, err := restsource.New(cfg, restsource.Options{})
-		var coded *store.Error
-		if !errors.As(err, &coded) || coded.Code != store.Invalid || coded.Field != field {
-			t.Errorf("%s: %v", field, err)
-		}
+		wantField(t, cfg, field)
 	}
 	for field, change := range map[string]func(*restsource.Config){
 		"children.url":  func(c *restsource.Config) { c.Children.URL = "https://other.example.com/tenants?parent={id}" },

@@ -401,6 +401,16 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// wantField has New refuse a configuration for a field.
+func wantField(t *testing.T, cfg restsource.Config, field string) {
+	t.Helper()
+	_, err := restsource.New(cfg, restsource.Options{})
+	var coded *store.Error
+	if !errors.As(err, &coded) || coded.Code != store.Invalid || coded.Field != field {
+		t.Errorf("%s: %v", field, err)
+	}
+}
+
 func TestNew_NamesTheField(t *testing.T) {
 	for field, change := range map[string]func(*restsource.Config){
 		"name":              func(c *restsource.Config) { c.Name = "a b" },
@@ -421,11 +431,7 @@ func TestNew_NamesTheField(t *testing.T) {
 	} {
 		cfg := config("https://api.example.com")
 		change(&cfg)
-		_, err := restsource.New(cfg, restsource.Options{})
-		var coded *store.Error
-		if !errors.As(err, &coded) || coded.Code != store.Invalid || coded.Field != field {
-			t.Errorf("%s: %v", field, err)
-		}
+		wantField(t, cfg, field)
 	}
 	cfg := config("https://api.example.com")
 	cfg.List.URL = "https://other.example.com/tenants"
