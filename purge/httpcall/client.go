@@ -37,7 +37,9 @@ type Observation struct {
 	Method string
 	// Status is that of the answer; 0 without one.
 	Status int
-	Took   time.Duration
+	// Took is how long it was to the end of the answer; of a request for a token it is
+	// to the head of the answer.
+	Took time.Duration
 }
 
 // Client makes calls. It is safe for concurrent use.
@@ -55,18 +57,9 @@ type Client struct {
 // New returns a client, or a [store.Invalid] error that names the field. It
 // calls nobody.
 func New(cfg Config, opt Options) (*Client, error) {
-	if err := cfg.validate(); err != nil {
-		return nil, err
-	}
-	allowed, base, err := cfg.origins()
-	if err != nil {
-		return nil, err
-	}
-	if base != nil && (base.RawQuery != "" || base.ForceQuery) {
-		return nil, store.Errorf(store.Invalid, "baseUrl: has a query").At("baseUrl")
-	}
-	t, err := cfg.tls()
-	if err != nil {
+	allowed, base, badOrigins := cfg.origins()
+	t, badTLS := cfg.tls()
+	if err := errors.Join(cfg.validate(), badOrigins, badTLS); err != nil {
 		return nil, err
 	}
 	if cfg.Timeout == 0 {
@@ -100,7 +93,7 @@ func New(cfg Config, opt Options) (*Client, error) {
 	return c, nil
 }
 
-// Close closes idle connections.
+// Close closes idle connections. Calls that are under way go on.
 func (c *Client) Close() error {
 	if t, ok := c.transport.(interface{ CloseIdleConnections() }); ok {
 		t.CloseIdleConnections()

@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,7 +20,7 @@ import (
 // The defaults of a zero field.
 const (
 	DefaultTimeout = 30 * time.Second
-	DefaultMaxBody = 8 << 20
+	DefaultMaxBody = 8 << 20 // bytes
 	DefaultConns   = 64
 )
 
@@ -42,14 +45,14 @@ type Config struct {
 	// Cert and Key are the client's certificate and key for mTLS, as PEM; both
 	// or neither.
 	Cert, Key string
-	// Timeout bounds one request with its answer, or one for a token that it needs;
-	// 0 is DefaultTimeout.
+	// Timeout bounds one request with its answer, or one for a token that it needs, up
+	// to 1 h; 0 is DefaultTimeout.
 	Timeout time.Duration
-	// MaxBody is the largest body of an answer, in bytes, after decompression; a
-	// larger one is an error. 0 is DefaultMaxBody.
+	// MaxBody is the largest body of an answer, in bytes, after decompression, up to
+	// 1 GiB; a larger one is an error. 0 is DefaultMaxBody.
 	MaxBody int64
 	// Conns is how many idle connections are kept to each host: the number of
-	// calls that are usually under way. 0 is DefaultConns.
+	// calls that are usually under way, up to 4096. 0 is DefaultConns.
 	Conns int
 	// Header is sent with every call; a header of the request itself replaces
 	// it.
@@ -86,33 +89,33 @@ type OAuth struct {
 	InBody bool `yaml:"inBody"`
 }
 
-// validate returns what is wrong with the configuration; the field is that of
-// Config, in lower camel case.
+// validate returns all that is wrong with the configuration, joined; the fields are
+// those of Config, in lower camel case.
 func (c Config) validate() error {
-	bad := func(field, format string, args ...any) error {
-		return store.Errorf(store.Invalid, field+": "+format, args...).At(field)
+	var errs []error
+	wrong := func(field, format string, args ...any) {
+		errs = append(errs, store.Errorf(store.Invalid, field+": "+format, args...).At(field))
 	}
-	switch {
-	case c.BaseURL == "" && len(c.Hosts) == 0:
-		return bad("baseUrl", "missing; want a URL such as https://api.example.com")
-	case c.Timeout < 0 || c.Timeout > time.Hour:
-		return bad("timeout", "%s; want up to 1h", c.Timeout)
-	case c.MaxBody < 0 || c.MaxBody > 1<<30:
-		return bad("maxBody", "%d; want up to 1 GiB", c.MaxBody)
-	case c.Conns < 0 || c.Conns > 4096:
-		return bad("conns", "%d; want up to 4096", c.Conns)
-	case (c.Cert == "") != (c.Key == ""):
-		return bad("cert", "a certificate and its key go together")
+	if c.BaseURL == "" && len(c.Hosts) == 0 {
+		wrong("baseUrl", "missing; want a URL such as https://api.example.com")
 	}
-	for name, value := range c.Header {
-		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
-			return bad("headers", "%q: not a header that can be sent", name)
+	if c.Timeout < 0 || c.Timeout > time.Hour {
+		wrong("timeout", "%s; want up to 1h", c.Timeout)
+	}
+	if c.MaxBody < 0 || c.MaxBody > 1<<30 {
+		wrong("maxBody", "%d; want up to 1 GiB", c.MaxBody)
+	}
+	if c.Conns < 0 || c.Conns > 4096 {
+		wrong("conns", "%d; want up to 4096", c.Conns)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Header)) {
+		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(c.Header[name]) {
+			wrong("headers", "%q: not a header that can be sent", name)
+		} else if http.CanonicalHeaderKey(name) == "Authorization" {
+			wrong("headers", "Authorization: use auth")
 		}
-		if http.CanonicalHeaderKey(name) == "Authorization" {
-			return bad("headers", "Authorization: use auth")
-		}
 	}
-	return c.Auth.validate(c.Insecure)
+	return errors.Join(append(errs, c.Auth.validate(c.Insecure))...)
 }
 
 func (a Auth) validate(insecure bool) error {
@@ -171,23 +174,27 @@ func (c Config) header() http.Header {
 	return h
 }
 
-// tls returns the configuration for connections.
+// tls returns the configuration for connections, or all that is wrong with it.
 func (c Config) tls() (*tls.Config, error) {
+	var errs []error
 	t := &tls.Config{MinVersion: tls.VersionTLS12}
 	if c.CA != "" {
 		t.RootCAs = x509.NewCertPool()
 		if !t.RootCAs.AppendCertsFromPEM([]byte(c.CA)) {
-			return nil, store.Errorf(store.Invalid, "ca: no certificate in PEM in it").At("ca")
+			errs = append(errs, store.Errorf(store.Invalid, "ca: no certificate in PEM in it").At("ca"))
 		}
 	}
-	if c.Cert != "" {
+	switch {
+	case (c.Cert == "") != (c.Key == ""):
+		errs = append(errs, store.Errorf(store.Invalid, "cert: a certificate and its key go together").At("cert"))
+	case c.Cert != "":
 		pair, err := tls.X509KeyPair([]byte(c.Cert), []byte(c.Key))
 		if err != nil {
-			return nil, store.Errorf(store.Invalid, "cert: %w", err).At("cert")
+			errs = append(errs, store.Errorf(store.Invalid, "cert: %w", err).At("cert"))
 		}
 		t.Certificates = []tls.Certificate{pair}
 	}
-	return t, nil
+	return t, errors.Join(errs...)
 }
 
 // parseURL takes an absolute URL of a configuration apart.

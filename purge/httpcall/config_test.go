@@ -69,6 +69,16 @@ func TestNew_NamesTheField(t *testing.T) {
 	}
 }
 
+// TestNew_OfSeveralHeadersTheSameIsNamed each time, and not as a map has it.
+func TestNew_OfSeveralHeadersTheSameIsNamed(t *testing.T) {
+	for range 20 {
+		_, err := httpcall.New(httpcall.Config{BaseURL: "https://h", Header: map[string]string{"b b": "", "a a": "", "c c": ""}}, httpcall.Options{})
+		if err == nil || !strings.Contains(err.Error(), `"a a"`) {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestEscape_G4_NothingGetsOutOfItsPlace(t *testing.T) {
 	if got := httpcall.Escape("a/b?c=d&e#f%g h+i\x00é'\"~-_."); got != "a%2Fb%3Fc%3Dd%26e%23f%25g%20h%2Bi%00%C3%A9%27%22~-_." {
 		t.Error(got)

@@ -27,7 +27,9 @@ const maxRetryAfter = 24 * time.Hour
 //   - [store.Exhausted] for 429, which is said before anything is done.
 //   - [store.Forbidden] for a host that is not configured, and for 403.
 //   - [store.Unauthenticated] for 401 and for a token that was not issued.
-//   - The code of the status otherwise, see [StatusError].
+//   - The code of the status otherwise: [store.NotFound] for 404, [store.Gone] for 410,
+//     [store.Conflict] for 409 and 423, [store.Precondition] for 412 and 428,
+//     [store.Unavailable] for 425, and [store.Invalid] for any other below 500.
 type Error struct {
 	// Status is that of the answer; 0 without one.
 	Status int
@@ -72,7 +74,8 @@ func lost(r Request, u *url.URL, cause error) *Error {
 }
 
 // StatusError returns what a status that is not a success means for a request,
-// as an error; the caller has dealt with those that mean something else to it.
+// as an error with the codes of [Error]; the caller has dealt with those that mean
+// something else to it.
 func StatusError(r Request, a *Response) *Error {
 	code, wait := store.Invalid, time.Duration(0)
 	switch a.Status {

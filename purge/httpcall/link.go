@@ -11,7 +11,8 @@ var errLink = errors.New("a Link header that cannot be read")
 
 // NextLink returns the target of the link with the relation "next" in the Link
 // headers of an answer (RFC 8288); "" when there is none. Several are an error, and
-// so is a header that is none by that standard: nobody knows what it leaves out.
+// so is a header that is none by that standard: nobody knows what it leaves out. The
+// error has no code, and shows nothing of the header.
 func NextLink(header http.Header) (string, error) {
 	next := ""
 	for _, h := range header.Values("Link") {

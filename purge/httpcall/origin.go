@@ -1,9 +1,12 @@
 package httpcall
 
 import (
+	"errors"
 	"net"
 	"net/url"
 	"strings"
+
+	"github.com/tenantpurge/purger/store"
 )
 
 // origin is scheme, host and port of a URL, in one form for each.
@@ -26,13 +29,18 @@ func originOf(u *url.URL) origin {
 func (c Config) origins() (map[origin]bool, *url.URL, error) {
 	allowed := map[origin]bool{}
 	var base *url.URL
+	var errs []error
 	if c.BaseURL != "" {
 		u, err := parseURL("baseUrl", c.BaseURL, c.Insecure)
-		if err != nil {
-			return nil, nil, err
+		switch {
+		case err != nil:
+			errs = append(errs, err)
+		case u.RawQuery != "" || u.ForceQuery:
+			errs = append(errs, store.Errorf(store.Invalid, "baseUrl: has a query").At("baseUrl"))
+		default:
+			base = u
+			allowed[originOf(u)] = true
 		}
-		base = u
-		allowed[originOf(u)] = true
 	}
 	for _, h := range c.Hosts {
 		if !strings.Contains(h, "://") {
@@ -40,11 +48,12 @@ func (c Config) origins() (map[origin]bool, *url.URL, error) {
 		}
 		u, err := parseURL("hosts", h, c.Insecure)
 		if err != nil {
-			return nil, nil, err
+			errs = append(errs, err)
+			continue
 		}
 		allowed[originOf(u)] = true
 	}
-	return allowed, base, nil
+	return allowed, base, errors.Join(errs...)
 }
 
 // loopback reports whether a host is this machine, whatever its network is.

@@ -190,7 +190,7 @@ func (s *Step) Wait(ctx context.Context) error {
 }
 
 // End remembers what the next step has to know: nothing when this one found the list
-// to be empty.
+// to be empty. It is called once, at last.
 func (s *Step) End(empty bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -50,7 +50,8 @@ var (
 
 // URL returns a URL, or a path with a query, with the secrets in the places of their
 // references, percent-encoded, and how errors show it: "" for as usual, and else the
-// part before the query with its references; see [Request.Shown].
+// part before the query with its references; see [Request.Shown]. An error has no code
+// and shows references alone.
 func (s Secrets) URL(text string) (filled, shown string, err error) {
 	var b, path strings.Builder
 	inPath, secret := true, false

@@ -40,7 +40,9 @@ func (t *Target) check(ctx context.Context, c *kind) (doubt string, err error) {
 	return doubt, err
 }
 
-// Diagnose implements [purge.Doctor].
+// Diagnose implements [purge.Doctor]: what [Target.Check] says of each kind, what rests
+// on trust, and what makes a purge slow. That the API does not answer is a finding; the
+// error is that of ctx.
 func (t *Target) Diagnose(ctx context.Context) ([]purge.Finding, error) {
 	var wrong, doubtful, other []purge.Finding
 	var failed error

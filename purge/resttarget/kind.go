@@ -1,6 +1,7 @@
 package resttarget
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"sync/atomic"
@@ -61,43 +62,49 @@ func (k Kind) compile(at string, secrets httpcall.Secrets) (*kind, error) {
 		return nil, bad("", "want list or count: what was purged is verified")
 	}
 	c := &kind{proof: newProof()}
+	var errs []error
+	wrong := func(err error) {
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
 	var err error
 	if k.List != nil {
-		if c.list, err = k.List.compile(at+".list", secrets); err != nil {
-			return nil, err
-		}
+		c.list, err = k.List.compile(at+".list", secrets)
+		wrong(err)
 		if k.Count == nil && k.List.Paging.Max > 0 {
-			return nil, bad(".count", "missing: a list with paging.max may not reach all there is to count")
+			wrong(bad(".count", "missing: a list with paging.max may not reach all there is to count"))
 		}
 	}
 	if k.Count != nil {
-		if c.count, err = k.Count.compile(at+".count", secrets); err != nil {
-			return nil, err
-		}
+		c.count, err = k.Count.compile(at+".count", secrets)
+		wrong(err)
 	}
 	if k.Delete != nil {
 		c.del = &remove{Delete: *k.Delete}
-		if c.del.op, err = k.Delete.Call.compile(at+".delete", http.MethodDelete, false, secrets, varTenant, varID); err != nil {
-			return nil, err
+		c.del.op, err = k.Delete.Call.compile(at+".delete", http.MethodDelete, false, secrets, varTenant, varID)
+		if err == nil && !c.del.op.has(varID) {
+			err = bad(".delete.url", "{id} is nowhere: it would delete something else")
 		}
-		switch {
-		case !c.del.op.has(varID):
-			return nil, bad(".delete.url", "{id} is nowhere: it would delete something else")
-		case k.Delete.Repeat < 0 || k.Delete.Repeat > 3:
-			return nil, bad(".delete.repeat", "%d; want 1 to 3", k.Delete.Repeat)
-		case k.Delete.Accept != "" && k.Delete.Expect != "":
-			return nil, bad(".delete.accept", "%q beside expect, which is for JSON", k.Delete.Accept)
+		wrong(err)
+		if k.Delete.Repeat < 0 || k.Delete.Repeat > 3 {
+			wrong(bad(".delete.repeat", "%d; want 1 to 3", k.Delete.Repeat))
+		}
+		if k.Delete.Accept != "" && k.Delete.Expect != "" {
+			wrong(bad(".delete.accept", "%q beside expect, which is for JSON", k.Delete.Accept))
 		}
 		c.del.Repeat = max(c.del.Repeat, 1)
 	}
 	if k.Purge != nil {
 		c.purge = &bulk{Purge: *k.Purge}
-		if c.purge.op, err = k.Purge.Call.compile(at+".purge", http.MethodDelete, false, secrets, varTenant, varLimit); err != nil {
-			return nil, err
+		c.purge.op, err = k.Purge.Call.compile(at+".purge", http.MethodDelete, false, secrets, varTenant, varLimit)
+		if err == nil && !c.purge.op.has(varTenant) {
+			err = bad(".purge.url", "{tenant} is nowhere: it would delete everybody's")
 		}
-		if !c.purge.op.has(varTenant) {
-			return nil, bad(".purge.url", "{tenant} is nowhere: it would delete everybody's")
-		}
+		wrong(err)
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
 	}
 	return c, nil
 }

@@ -2,7 +2,9 @@ package resttarget
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
@@ -16,10 +18,16 @@ type operation struct {
 	method  string
 	safe    bool
 	url     template
-	shown   string // what errors show of the URL: nothing is filled in
-	headers map[string]template
+	shown   string   // what errors show of the URL: nothing is filled in
+	headers []header // in the order of their names
 	body    template // nil without a body
 	content string
+}
+
+// header is one header of an operation.
+type header struct {
+	name  string
+	value template
 }
 
 // compile checks a call. secrets and names are what can be filled in.
@@ -27,7 +35,7 @@ func (c Call) compile(at, method string, safe bool, secrets httpcall.Secrets, na
 	bad := func(field string, err error) error {
 		return store.Errorf(store.Invalid, "%s.%s: %w", at, field, err).At(at + "." + field)
 	}
-	o := &operation{method: c.Method, safe: safe, headers: map[string]template{}, content: c.ContentType}
+	o := &operation{method: c.Method, safe: safe, content: c.ContentType}
 	if o.method == "" {
 		o.method = method
 	}
@@ -47,13 +55,16 @@ func (c Call) compile(at, method string, safe bool, secrets httpcall.Secrets, na
 		return nil, bad("url", err)
 	}
 	o.shown, _, _ = strings.Cut(c.URL, "?")
-	for name, text := range c.Headers {
+	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
+		text := c.Headers[name]
 		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(text) || http.CanonicalHeaderKey(name) == "Authorization" {
 			return nil, bad("headers", fmt.Errorf("%q: not a header that can be set", name))
 		}
-		if o.headers[name], err = parse(text, inHeader, secrets, names...); err != nil {
+		value, err := parse(text, inHeader, secrets, names...)
+		if err != nil {
 			return nil, bad("headers", err)
 		}
+		o.headers = append(o.headers, header{name, value})
 	}
 	if c.Body == "" {
 		if c.ContentType != "" {
@@ -78,12 +89,8 @@ func (o *operation) String() string { return o.method + " " + o.shown }
 
 // has reports whether a value of that name is filled in anywhere.
 func (o *operation) has(name string) bool {
-	for _, t := range o.headers {
-		if t.has(name) {
-			return true
-		}
-	}
-	return o.url.has(name) || o.body.has(name)
+	return o.url.has(name) || o.body.has(name) ||
+		slices.ContainsFunc(o.headers, func(h header) bool { return h.value.has(name) })
 }
 
 // request fills in the values. A value that cannot be told to the API is an
@@ -97,12 +104,12 @@ func (o *operation) request(v vars) (httpcall.Request, error) {
 	if len(o.headers) > 0 || o.body != nil {
 		r.Header = make(http.Header, len(o.headers)+1)
 	}
-	for name, t := range o.headers {
-		s, err := t.fill(v)
+	for _, h := range o.headers {
+		s, err := h.value.fill(v)
 		if err != nil {
 			return r, err
 		}
-		r.Header.Set(name, s)
+		r.Header.Set(h.name, s)
 	}
 	if o.body != nil {
 		body, err := o.body.fill(v)

@@ -26,7 +26,8 @@ type Options struct {
 	HTTP httpcall.Options
 }
 
-// Target is a REST API. It is safe for concurrent use.
+// Target is a REST API. It is a [purge.Target], [purge.SubscriptionCounter],
+// [purge.Checker], [purge.Doctor] and [purge.Closer]. It is safe for concurrent use.
 type Target struct {
 	cfg      Config
 	client   *httpcall.Client
@@ -46,14 +47,17 @@ var (
 	_ purge.Closer  = (*Target)(nil)
 )
 
-// New returns a target, or a [store.Invalid] error that names the field at
-// fault. Those of the kinds and the subscriptions are joined. It calls nobody.
+// New returns a target, or [store.Invalid] errors, joined, that name their fields. Of
+// each call there is the first one. It calls nobody.
 func New(cfg Config, opt Options) (*Target, error) {
-	if err := store.CheckID("name", cfg.Name); err != nil {
-		return nil, err
+	var errs []error
+	wrong := func(field, format string, args ...any) {
+		errs = append(errs, store.Errorf(store.Invalid, field+format, args...).At(field))
 	}
-	if cfg.Name == "store" {
-		return nil, store.Errorf(store.Invalid, "name %q: that is the embedded one", cfg.Name).At("name")
+	if err := store.CheckID("name", cfg.Name); err != nil {
+		errs = append(errs, err)
+	} else if cfg.Name == "store" {
+		wrong("name", " %q: that is the embedded one", cfg.Name)
 	}
 	t := &Target{cfg: cfg, kinds: map[store.Kind]*kind{}, parallel: cfg.Parallel, turns: httpcall.NewTurns(), removals: httpcall.NewRemovals(), seed: maphash.MakeSeed(), log: opt.Logger}
 	if t.log == nil {
@@ -63,29 +67,26 @@ func New(cfg Config, opt Options) (*Target, error) {
 		t.parallel = DefaultParallel
 	}
 	if t.parallel < 1 || t.parallel > 256 {
-		return nil, store.Errorf(store.Invalid, "parallel %d: want 1 to 256", cfg.Parallel).At("parallel")
+		wrong("parallel", " %d: want 1 to 256", cfg.Parallel)
 	}
 	if len(cfg.Kinds) == 0 && cfg.Subscriptions == nil {
-		return nil, store.Errorf(store.Invalid, "kinds: missing; want one of oauthClient, apiKey, credential and user at least, or subscriptions").At("kinds")
+		wrong("kinds", ": missing; want one of oauthClient, apiKey, credential and user at least, or subscriptions")
 	}
-	err := t.compile()
-	if err != nil {
-		return nil, err
-	}
+	errs = append(errs, t.compile()...)
+	var err error
 	t.client, err = httpcall.New(httpcall.Config{
 		BaseURL: cfg.BaseURL, Hosts: cfg.Hosts, Insecure: cfg.Insecure, Auth: cfg.Auth,
 		CA: cfg.CA, Cert: cfg.Cert, Key: cfg.Key, Header: cfg.Headers,
 		Timeout: cfg.Timeout, MaxBody: cfg.MaxBody, Conns: max(2*t.parallel, httpcall.DefaultConns),
 	}, opt.HTTP)
-	if err != nil {
+	if err = errors.Join(append(errs, err)...); err != nil {
 		return nil, err
 	}
 	return t, t.reachable()
 }
 
-// compile checks the kinds, in the order of removal, and the subscriptions. Errors
-// are joined.
-func (t *Target) compile() error {
+// compile checks the kinds, in the order of removal, and the subscriptions.
+func (t *Target) compile() []error {
 	var errs []error
 	for _, name := range store.Kinds() {
 		if k, ok := t.cfg.Kinds[name]; ok {
@@ -110,17 +111,16 @@ func (t *Target) compile() error {
 		}
 		t.subs = subs
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
 // reachable checks that every URL of the configuration may be called.
 func (t *Target) reachable() error {
+	var errs []error
 	for _, p := range t.sections() {
-		if err := t.reachableBy(p.at, p.kind); err != nil {
-			return err
-		}
+		errs = append(errs, t.reachableBy(p.at, p.kind))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // section is what is configured at a path.
