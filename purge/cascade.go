@@ -3,8 +3,10 @@ package purge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -266,10 +268,23 @@ func (w *cascade) verify(ctx context.Context) error {
 			return nil
 		}
 		w.e.metrics.Leftovers(t.name, left)
-		return &failure{target: t.name, err: store.Errorf(store.Precondition,
-			"%d resources are left after the cascade (%d OAuth clients, %d API keys, %d credentials, %d users)",
-			left.Resources(), left.OAuthClients, left.APIKeys, left.Credentials, left.Users)}
+		return &failure{target: t.name, err: w.leftover(t, left)}
 	})
+}
+
+// leftover is the error for what a target lists after it has removed all, as it says.
+func (w *cascade) leftover(t *target, left store.Counts) error {
+	w.mu.Lock()
+	v := *w.tallyOf(t.name)
+	w.mu.Unlock()
+	var kinds []string
+	for _, k := range store.Kinds() {
+		if n := left.Of(k); n > 0 {
+			kinds = append(kinds, fmt.Sprintf("%s: %d left (counted %d, removed %d, found gone %d)",
+				k, n, v.counted.Of(k), v.removed.Of(k), v.gone.Of(k)))
+		}
+	}
+	return store.Errorf(store.Precondition, "not empty after everything was removed: %s", strings.Join(kinds, ", "))
 }
 
 // each runs fn for the selected targets side by side. A failure of one is noted

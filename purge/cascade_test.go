@@ -175,7 +175,7 @@ func TestRun_G6_LeftoversPreventTheEndAndAreTriedAgain(t *testing.T) {
 		r := mustRun(t, e)
 		wantResult(t, r, purge.ResultPartial)
 		wantOutcomes(t, r, map[string]string{"acme": "retrying"})
-		if !strings.Contains(r.Tenants[0].Error, "2 resources are left") {
+		if !strings.Contains(r.Tenants[0].Error, "user: 2 left (counted 4, removed 4, found gone 0)") {
 			t.Errorf("error %q", r.Tenants[0].Error)
 		}
 		wantStatus(t, s, store.StatusPurging, "acme", "acme-1")
