@@ -189,8 +189,16 @@ func (s *Step) Wait(ctx context.Context) error {
 	return nil
 }
 
-// End remembers what the next step has to know: nothing when this one found the list
-// to be empty. It is called once, at last.
+// Finished says that the list was gone through to its end. What it still has in the
+// next step is then removed once more.
+func (s *Step) Finished() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.at = time.Time{}
+}
+
+// End remembers what the next step has to know: nothing when this one found the list,
+// of which it removed nothing, to be empty. It is called once, at last.
 func (s *Step) End(empty bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -44,7 +44,10 @@ func (t *Target) purgeListed(ctx context.Context, c *kind, r purge.Request) (did
 	f := &search{t: t, l: c.list, tenant: r.TenantID, limit: min(r.Limit, httpcall.MaxStep), step: t.removals.Begin(r.TenantID, string(r.Kind))}
 	f.anew()
 	defer func() {
-		f.step.End(err == nil && !did.More)
+		if err == nil && !did.More {
+			f.step.Finished()
+		}
+		f.step.End(err == nil && !did.More && did.Deleted == 0)
 		t.noteSkipped(f.w, string(r.Kind))
 	}()
 	for {
@@ -68,7 +71,8 @@ func (t *Target) purgeListed(ctx context.Context, c *kind, r purge.Request) (did
 			return did, err
 		}
 		if did.Deleted > 0 || did.Inexact {
-			did.More = f.more()
+			// What is removed anew, and nothing else, came back: that is looked into.
+			did.More = f.more() || did.Deleted == 0
 			return did, nil
 		}
 		// A list that lags behind still has what is gone: look beyond. Nothing

@@ -91,7 +91,7 @@ func TestRequests_G4_EscapeWhatTheyAreFilledWith(t *testing.T) {
 			t.Errorf("tenant %q: %+v, %v after %q; want it refused", id, did, err, s.asked)
 		}
 	}
-	byHeader := &resttarget.List{Call: resttarget.Call{URL: "/users", Headers: map[string]string{"X-Org": "{tenant}"}}, ID: "id"}
+	byHeader := &resttarget.List{Call: resttarget.Call{URL: "/users", Headers: map[string]string{"X-Org": "{tenant}"}}, ID: "id", Owner: "org"}
 	target, _ = scriptedTarget(t, resttarget.Kind{List: byHeader, Delete: deleteUser()}, s)
 	for _, id := range []string{" acme", "acme ", "a\r\nb: c", "a,b", "é", "a\tb"} {
 		if n, err := target.Count(context.Background(), id, store.KindUser); store.CodeOf(err) != store.Invalid || len(s.asked) > 0 {

@@ -14,8 +14,8 @@ import (
 )
 
 // proof is that the API heeds the {tenant} of a kind whose removals nothing else keeps
-// to the tenant. It is asked for before the first removal since the start, by one call
-// at a time, and kept.
+// to the tenant. It is asked for before the first count or removal since the start, by
+// one call at a time, and kept.
 type proof struct {
 	place *semaphore.Weighted
 	found atomic.Bool

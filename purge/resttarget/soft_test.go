@@ -102,6 +102,26 @@ func TestPurge_G5_ASoftDeleteIsAnErrorAndCountsOnce(t *testing.T) {
 	})
 }
 
+// One page of them is deleted in a single step, which does not look at the list again:
+// the next attempt does, and counts nothing twice.
+func TestPurge_G5_ASoftDeleteOfOnePageIsAnErrorOfTheNextAttemptAndCountsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &soft{}
+		target := s.target(t, 4)
+		sum, err := steps(t, target, 5000)
+		if err != nil || sum != (purge.Removed{Deleted: 4}) {
+			t.Fatalf("%+v, %v", sum, err)
+		}
+		for range 5 {
+			time.Sleep(30 * time.Second)
+			again, err := steps(t, target, 5000)
+			if store.CodeOf(err) != store.Precondition || !strings.Contains(err.Error(), "softly") || again.Deleted != 0 || !again.Inexact {
+				t.Errorf("later: %+v, %v; want none, inexact, and an error that names soft deletes", again, err)
+			}
+		}
+	})
+}
+
 // An index that lags a few seconds is waited for, and no resource counts twice.
 func TestPurge_G5_ALaggingListIsWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -204,6 +204,9 @@ func (t *Target) Count(ctx context.Context, tenantID string, k store.Kind) (int6
 	if err != nil {
 		return 0, err
 	}
+	if err := t.prove(ctx, c); err != nil {
+		return 0, err
+	}
 	return t.countBy(ctx, c, tenantID, string(k))
 }
 
