@@ -52,6 +52,7 @@ func outcomeText(r purge.Report, row purge.Row) string {
 // planText renders what a plan comes to. Under a closed gate that is what
 // follows once it is open.
 func planText(t *table, r purge.Report) {
+	defer beyondText(t, r)
 	then := func(g *store.Gate) string {
 		if g == nil {
 			return ""
@@ -71,6 +72,16 @@ func planText(t *table, r purge.Report) {
 		now = "only go on with what was begun"
 	}
 	t.text("A pass now would %s. Once purging goes on, it would purge %s%s.", now, purgedText(r.Totals), then(r.Halt))
+}
+
+// beyondText says how a person learns of what a limit keeps out of a plan.
+func beyondText(t *table, r purge.Report) {
+	for _, g := range []*store.Gate{r.Gate, r.Halt} {
+		if g != nil && g.Reason == store.GateHalted {
+			t.text("What is due beyond that: 'purger tenant list --due'; 'purger resume --allow N' lets N tenants through, sub-tenants counted.")
+			return
+		}
+	}
 }
 
 // begun returns how many of the rows are of tenants that are begun and not
