@@ -1,7 +1,9 @@
 package pgtest_test
 
 import (
+	"errors"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/tenantpurge/purger/purge/postgrestarget/pgtest"
@@ -28,6 +30,19 @@ func TestServer_KeepsWhatWasCommittedThroughKillAndStop(t *testing.T) {
 	}
 	if s.Addr() != address {
 		t.Errorf("address %s, then %s", address, s.Addr())
+	}
+}
+
+func TestNew_AServerThatDoesNotStartSaysWhy(t *testing.T) {
+	s, err := pgtest.New("work_mem=nonsense")
+	if errors.Is(err, pgtest.ErrMissing) {
+		pgtest.Require(t, err)
+	}
+	if err == nil {
+		s.Close()
+	}
+	if err == nil || !strings.Contains(err.Error(), `invalid value for parameter "work_mem"`) {
+		t.Errorf("error %v; want the log of the server", err)
 	}
 }
 

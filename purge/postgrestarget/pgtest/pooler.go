@@ -122,7 +122,11 @@ func (p *Pooler) start(program, to string, settings []string) error {
 		return err
 	}
 	p.process = cmd.Process
-	return p.await()
+	if err := p.await(); err != nil {
+		p.end() // the next one has another port
+		return err
+	}
+	return nil
 }
 
 // await returns when its own database answers.

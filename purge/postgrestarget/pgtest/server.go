@@ -116,7 +116,7 @@ func (s *Server) Running() bool {
 }
 
 // Start starts the server, again after [Server.Stop] or [Server.Kill], and
-// returns when it answers.
+// returns when it answers. An error shows its log, and leaves nothing running.
 func (s *Server) Start() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -126,25 +126,47 @@ func (s *Server) Start() error {
 	if err := s.spawn(); err != nil {
 		return err
 	}
-	exited := s.exited
+	if err := s.await(); err != nil {
+		err = fmt.Errorf("%w; its log:\n%s", err, s.Log())
+		return errors.Join(err, s.quit(syscall.SIGQUIT))
+	}
+	return nil
+}
+
+// await returns when the server answers. The caller holds mu.
+func (s *Server) await() error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		c, err := pgx.Connect(ctx, s.DSN("postgres"))
+		err := s.greet(ctx)
 		if err == nil {
-			return c.Close(ctx)
+			return nil
 		}
 		select {
 		case <-tick.C:
-		case <-exited:
-			s.process = nil // such as while a child of the one before has not ended
-			return fmt.Errorf("the server ended at once:\n%s", s.Log())
+		case <-s.exited: // such as while a child of the one before has not ended
+			return errors.New("the server ended at once")
 		case <-ctx.Done():
-			return fmt.Errorf("the server does not answer: %w\n%s", err, s.Log())
+			return fmt.Errorf("the server does not answer: %w", err)
 		}
 	}
+}
+
+// greet returns nil when it is this server that answers, and not another one that was
+// quicker to take the port.
+func (s *Server) greet(ctx context.Context) error {
+	c, err := pgx.Connect(ctx, s.DSN("postgres"))
+	if err != nil {
+		return err
+	}
+	var data string
+	err = c.QueryRow(ctx, "SHOW data_directory").Scan(&data)
+	if err == nil && data != s.data() {
+		err = fmt.Errorf("at %s is another server", s.Addr())
+	}
+	return errors.Join(err, c.Close(ctx))
 }
 
 // spawn starts the postmaster.
@@ -218,6 +240,11 @@ func (s *Server) Kill() error {
 func (s *Server) end(sig syscall.Signal) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.quit(sig)
+}
+
+// quit is end for a caller that holds mu.
+func (s *Server) quit(sig syscall.Signal) error {
 	if s.process == nil {
 		return nil
 	}
