@@ -2,6 +2,9 @@ package commandtarget
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -67,46 +70,50 @@ const (
 	defaultMaxLog    = 16 << 10
 )
 
-// withDefaults returns c with its defaults, and validates it but for the user.
+// withDefaults returns c with its defaults, and validates it but for the user. The errors
+// are joined.
 func (c Config) withDefaults() (Config, []store.Kind, error) {
 	c.Dir = cmp.Or(c.Dir, "/")
 	c.Timeout = cmp.Or(c.Timeout, defaultTimeout)
 	c.KillAfter = cmp.Or(c.KillAfter, defaultKillAfter)
 	c.MaxOutput = cmp.Or(c.MaxOutput, defaultMaxOutput)
 	c.MaxLog = cmp.Or(c.MaxLog, defaultMaxLog)
+	var errs []error
 	if err := store.CheckID("name", c.Name); err != nil {
-		return c, nil, err
+		errs = append(errs, err)
 	}
 	var kinds []store.Kind
 	for _, s := range c.Kinds {
 		k, err := store.ParseKind(s)
-		if err != nil {
-			return c, nil, store.Errorf(store.Invalid, "kinds: %w", err).At("kinds")
+		if err == nil && slices.Contains(kinds, k) {
+			err = fmt.Errorf("%q is there twice", s)
 		}
-		if slices.Contains(kinds, k) {
-			return c, nil, store.Errorf(store.Invalid, "kinds: %q is there twice", s).At("kinds")
+		if err != nil {
+			errs = append(errs, store.Errorf(store.Invalid, "kinds: %w", err).At("kinds"))
 		}
 		kinds = append(kinds, k)
 	}
 	if len(kinds) == 0 {
-		return c, nil, store.Errorf(store.Invalid, "kinds: want at least one kind").At("kinds")
+		errs = append(errs, store.Errorf(store.Invalid, "kinds: want at least one kind").At("kinds"))
 	}
-	if err := c.checkProgram(); err != nil {
-		return c, nil, err
-	}
-	for key, v := range c.Env {
+	for _, key := range slices.Sorted(maps.Keys(c.Env)) {
 		if key == "" || strings.ContainsAny(key, "=\x00") {
-			return c, nil, store.Errorf(store.Invalid, "env: %q is no name of a variable", key).At("env")
+			errs = append(errs, store.Errorf(store.Invalid, "env: %q is no name of a variable", key).At("env"))
 		}
-		if strings.Contains(v, "\x00") { // its value may be a secret
-			return c, nil, store.Errorf(store.Invalid, "env: the value of %q has a zero byte", key).At("env." + key)
+		if strings.Contains(c.Env[key], "\x00") { // its value may be a secret
+			errs = append(errs, store.Errorf(store.Invalid, "env: the value of %q has a zero byte", key).At("env."+key))
 		}
 	}
-	return c, kinds, c.checkBounds()
+	return c, kinds, errors.Join(append(errs, c.checkProgram(), c.checkDir(), c.checkBounds())...)
 }
 
-// checkProgram looks at the program, its arguments and its directory.
+// checkProgram looks at the program and its arguments.
 func (c Config) checkProgram() error {
+	for _, a := range c.Args {
+		if strings.Contains(a, "\x00") {
+			return store.Errorf(store.Invalid, "args: an argument has a zero byte").At("args")
+		}
+	}
 	if !filepath.IsAbs(c.Command) || filepath.Clean(c.Command) != c.Command || strings.Contains(c.Command, "\x00") {
 		return store.Errorf(store.Invalid, "command %q: want an absolute path without detours", c.Command).At("command")
 	}
@@ -117,23 +124,27 @@ func (c Config) checkProgram() error {
 	case !info.Mode().IsRegular() || info.Mode()&0o111 == 0:
 		return store.Errorf(store.Invalid, "command %q: want an executable file, it is %s", c.Command, info.Mode()).At("command")
 	}
-	for _, a := range c.Args {
-		if strings.Contains(a, "\x00") {
-			return store.Errorf(store.Invalid, "args: an argument has a zero byte").At("args")
-		}
-	}
+	return nil
+}
+
+// checkDir looks at the working directory.
+func (c Config) checkDir() error {
 	if !filepath.IsAbs(c.Dir) {
 		return store.Errorf(store.Invalid, "dir %q: want an absolute path", c.Dir).At("dir")
 	}
-	if info, err = os.Stat(c.Dir); err != nil {
+	info, err := os.Stat(c.Dir)
+	switch {
+	case err != nil:
 		return store.Errorf(store.Invalid, "dir %q: %w", c.Dir, err).At("dir")
-	} else if !info.IsDir() {
+	case !info.IsDir():
 		return store.Errorf(store.Invalid, "dir %q: want a directory", c.Dir).At("dir")
 	}
 	return nil
 }
 
+// checkBounds looks at what has a least or a largest value.
 func (c Config) checkBounds() error {
+	var errs []error
 	for _, b := range []struct {
 		ok    bool
 		key   string
@@ -152,10 +163,10 @@ func (c Config) checkBounds() error {
 		{c.Group == "" || c.User != "", "group", c.Group, "a user beside it"},
 	} {
 		if !b.ok {
-			return store.Errorf(store.Invalid, "%s %v: want %s", b.key, b.value, b.want).At(b.key)
+			errs = append(errs, store.Errorf(store.Invalid, "%s %v: want %s", b.key, b.value, b.want).At(b.key))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // environment returns Env as a program gets it; never nil, which would mean the

@@ -49,10 +49,12 @@
 // of the configuration, and an id is never among them. Its environment has the
 // configured entries and nothing else, and it has no file or connection of the
 // daemon. It is the
-// leader of a process group of its own. When the time is up, or the context
-// ends, the group gets SIGTERM, and SIGKILL after [Config.KillAfter]; a group
-// that outlives its leader gets SIGKILL at once. A process that leaves the group
-// by setsid is out of reach: let it not.
+// leader of a process group of its own. When the time is up, the context ends or
+// the target is closed, the group gets SIGTERM, and SIGKILL after
+// [Config.KillAfter]; a group that outlives its leader gets SIGKILL at once. A
+// process that leaves the group by setsid is out of reach: let it not. When the
+// daemon is killed, the kernel kills the program itself; what that has started ends
+// with the unit of the daemon (KillMode of systemd), or goes on.
 //
 // [Config.User] needs a daemon that runs as root. [Config.Limits] are set by
 // prlimit of util-linux before the program begins.
@@ -67,7 +69,7 @@
 //	dir: /var/lib/files                     # /
 //	user: files                             # that of the daemon
 //	group: files                            # the user's
-//	timeout: 30s                            # 30s
+//	timeout: 30s                            # 30s; 0s is that, too
 //	killAfter: 2s                           # 2s
 //	maxOutput: 65536                        # 65536 (bytes of standard output)
 //	maxLog: 16384                           # 16384 (bytes of standard error a run)

@@ -51,12 +51,10 @@ type process struct {
 	credential *syscall.Credential // nil: as the daemon
 }
 
-func (c Config) process() (p process, err error) {
-	if p.credential, err = c.identity(); err != nil {
-		return p, err
-	}
-	p.argv, err = c.arguments()
-	return p, err
+func (c Config) process() (process, error) {
+	credential, nobody := c.identity()
+	argv, err := c.arguments()
+	return process{argv, credential}, errors.Join(nobody, err)
 }
 
 // identity returns whom the program runs as; nil is as the daemon.
@@ -128,6 +126,11 @@ func (t *Target) run(ctx context.Context, stdin []byte, log *zap.Logger) result 
 	if err := ctx.Err(); err != nil {
 		return result{err: store.Errorf(store.Unavailable, "%s was not run: %v", t.cfg.Command, err)}
 	}
+	closed, ok := t.runs.begin()
+	if !ok {
+		return result{err: store.Errorf(store.Unavailable, "%s was not run: the target is closed", t.cfg.Command)}
+	}
+	defer t.runs.done()
 	out, logged := newBounded(t.cfg.MaxOutput), &lines{log: log, left: t.cfg.MaxLog}
 	cmd := exec.Command(t.argv[0])
 	cmd.Args, cmd.Env, cmd.Dir = t.argv, t.cfg.environment(), t.cfg.Dir
@@ -155,6 +158,10 @@ func (t *Target) run(ctx context.Context, stdin []byte, log *zap.Logger) result 
 		end(group, exited, t.cfg.KillAfter)
 	case <-ctx.Done():
 		r.err = fmt.Errorf("%s was ended: %w", t.cfg.Command, context.Cause(ctx))
+		end(group, exited, t.cfg.KillAfter)
+	case <-closed:
+		// What it did is as little known as at the end of the context.
+		r.err = fmt.Errorf("%s was ended, since the target is closed: %w", t.cfg.Command, context.Canceled)
 		end(group, exited, t.cfg.KillAfter)
 	}
 	// What it left behind goes before it is reaped: until then nobody else can
