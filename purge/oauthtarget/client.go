@@ -2,6 +2,7 @@ package oauthtarget
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -17,7 +18,12 @@ import (
 // look reports whether a client is there. It is for a caller that holds its lock.
 func (t *Target) look(ctx context.Context, c Client) (bool, error) {
 	e := t.journal.Entry(Key(c.URI))
-	there, next, err := t.read(ctx, c, e)
+	if e.State == Sent && e.rotates() && proven(c, e, http.StatusUnauthorized) {
+		// To ask might cost the token by which a 401 is known to mean that it is gone.
+		// The next step sends a DELETE, which finds out as well.
+		return true, nil
+	}
+	there, next, err := t.read(ctx, c, e, true)
 	if err != nil {
 		return false, err
 	}
@@ -26,12 +32,7 @@ func (t *Target) look(ctx context.Context, c Client) (bool, error) {
 		t.log.Warn("an OAuth client is there again that was gone", zap.String("target", t.cfg.Name), zap.String("client", httpcall.Hashed(c.ID)))
 		next.State = Untouched
 	}
-	if next != e {
-		if err := t.journal.Record(next); err != nil {
-			return false, err
-		}
-	}
-	return there, nil
+	return there, t.keep(next)
 }
 
 // lookUnlisted looks at a client that a DELETE was sent to, and that the registry
@@ -42,7 +43,7 @@ func (t *Target) lookUnlisted(ctx context.Context, c Client) (bool, error) {
 	if e.State != Sent {
 		return false, nil // since another call
 	}
-	there, next, err := t.read(ctx, c, e)
+	there, next, err := t.read(ctx, c, e, false)
 	if err != nil {
 		return false, err
 	}
@@ -50,10 +51,8 @@ func (t *Target) lookUnlisted(ctx context.Context, c Client) (bool, error) {
 		t.gone(e)
 		return false, nil
 	}
-	if next != e {
-		if err := t.journal.Record(next); err != nil {
-			return false, err
-		}
+	if err := t.keep(next); err != nil {
+		return false, err
 	}
 	return true, store.Errorf(store.Precondition, "client %s is there, a DELETE of it is on record, and the registry does not list it any more; want it to be listed again, or removed at the server", httpcall.Hashed(c.ID))
 }
@@ -67,20 +66,23 @@ func (t *Target) remove(ctx context.Context, tenantID string, c Client) (bool, e
 	switch {
 	case e.State == Gone:
 		return false, nil // by another call, meanwhile
-	case !proven(c, e):
+	case !proven(c, e, http.StatusUnauthorized):
 		// The token has to prove good, else a 401 to the DELETE says nothing.
-		// It is there, or there is an error.
-		_, next, err := t.read(ctx, c, e)
+		there, next, err := t.read(ctx, c, e, true)
 		if err != nil {
 			return false, err
+		}
+		if !there { // by a 404
+			t.gone(e)
+			return false, nil
 		}
 		before, e = next, next
 	}
 	if e.State != Sent || e.Of == nil || *e.Of != of {
 		e.State, e.Of = Sent, &of
-		if err := t.journal.Record(e); err != nil {
-			return false, err
-		}
+	}
+	if err := t.keep(e); err != nil {
+		return false, err
 	}
 	r := c.request(http.MethodDelete, e)
 	a, err := t.http.Do(ctx, r)
@@ -126,16 +128,39 @@ func (t *Target) undo(before, now Entry, err error) error {
 	return err
 }
 
-// read gets the registration of a client. It returns the entry of the journal with
-// the token that is good from now on.
-func (t *Target) read(ctx context.Context, c Client, e Entry) (there bool, next Entry, err error) {
+// keep records an entry unless the journal has it.
+func (t *Target) keep(e Entry) error {
+	if e.same(t.journal.Entry(e.Key)) {
+		return nil
+	}
+	return t.journal.Record(e)
+}
+
+// read gets the registration of a client, which the registry lists or not. It returns
+// the entry with the token that is good from now on, for the journal, which does not have
+// it yet.
+func (t *Target) read(ctx context.Context, c Client, e Entry, listed bool) (there bool, next Entry, err error) {
+	next = e
+	if next.State == Sent && next.rotates() && next.Doubt == Certain {
+		next.Doubt = Asked
+		if err := t.keep(next); err != nil {
+			return false, e, err
+		}
+	}
 	r := c.request(http.MethodGet, e)
 	a, err := t.http.Do(ctx, r)
 	switch {
+	case err != nil && store.CodeOf(err) == store.Exhausted:
+		return false, e, cmp.Or(t.keep(e), err) // said before anything was done
 	case err != nil:
 		return false, e, err
-	case absent(a) && proven(c, e):
+	case absent(a) && proven(c, e, a.Status):
 		return false, e, nil
+	case absent(a) && e.State == Sent && e.Doubt != Certain:
+		return t.doubtful(r, a, e, listed)
+	case a.Status >= 400 && a.Status < 500 && a.Status != http.StatusRequestTimeout:
+		// Refused, and so there is no other token.
+		return false, e, cmp.Or(t.keep(e), t.refusal(r, a))
 	case a.Status != http.StatusOK:
 		return false, e, t.refusal(r, a)
 	}
@@ -151,10 +176,29 @@ func (t *Target) read(ctx context.Context, c Client, e Entry) (there bool, next 
 		// The registry is wrong, and what is there may be anybody's.
 		return false, e, store.Errorf(store.Precondition, "at the registration URI of client %s there is another client", httpcall.Hashed(c.ID))
 	}
+	next = e
+	next.Doubt = Certain
 	if found.Token != "" && found.Token != token(c, e) {
-		e.Token, e.Instead = found.Token, Key(c.Token)
+		next.Token, next.Instead = found.Token, Key(c.Token)
 	}
-	return true, e, nil
+	return true, next, nil
+}
+
+// doubtful returns what a 401 means to a token that the server may have replaced since
+// the DELETE, by an answer that was lost: nothing, until somebody has looked.
+func (t *Target) doubtful(r httpcall.Request, a *httpcall.Response, e Entry, listed bool) (bool, Entry, error) {
+	const why = "a DELETE is on record, and since then an answer was lost that may have had another token: the client is gone, or its token is no longer known"
+	switch {
+	case !listed && e.Doubt == Told:
+		return false, e, nil
+	case !listed:
+		return false, e, store.Errorf(store.Precondition, "%w; %s, and the registry does not list it any more; want it to be listed again, with a good token if it is there", httpcall.StatusError(r, a), why)
+	}
+	e.Doubt = Told
+	if err := t.keep(e); err != nil {
+		return false, e, err
+	}
+	return false, e, store.Errorf(store.Unauthenticated, "%w; %s; look at the server, and correct its registration, or take it off if it is gone", httpcall.StatusError(r, a), why)
 }
 
 // refusal returns the error of an answer that is no success.
@@ -189,11 +233,15 @@ func absent(a *httpcall.Response) bool {
 	return false
 }
 
-// proven reports whether what looks as if a client were gone means that: a DELETE of
-// it is on record, sent with a token that had proved good, and that is still the
-// registry's.
-func proven(c Client, e Entry) bool {
-	return e.State == Gone || e.State == Sent && e.Of != nil && e.Of.Token == c.Token
+// proven reports whether a status that looks as if a client were gone means that: a
+// DELETE of it is on record, sent with a token that had proved good, and that is still
+// the registry's. 401 also says that a token is bad, and means it only while there is no
+// doubt about the token.
+func proven(c Client, e Entry, status int) bool {
+	if e.State == Gone {
+		return true
+	}
+	return e.State == Sent && e.Of != nil && e.Of.Token == c.Token && (e.Doubt == Certain || status != http.StatusUnauthorized)
 }
 
 // token returns the newest token of a client: what the server gave out instead of

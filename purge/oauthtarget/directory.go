@@ -12,7 +12,8 @@ import (
 type directory struct{ store.Directory }
 
 // FromDirectory returns the registry in the data of the resources of kind
-// [store.KindOAuthClient].
+// [store.KindOAuthClient], of the form that the package says. Its errors are
+// [store.Precondition] for data of another form, and those of d.
 func FromDirectory(d store.Directory) Registry { return directory{d} }
 
 // atOnce is how many resources are read at a time.

@@ -27,7 +27,16 @@
 //
 // A server may give out another token with every GET. The newest is kept in the
 // journal before it is used, since the one before it is no longer good. A token that
-// is changed in the registry is newer than that.
+// is changed in the registry is newer than that. If an answer with a token were lost
+// after a DELETE, the next 401 would be to the one before it. So a client of such a
+// server that a DELETE was sent to is not asked for while the registry lists it: it
+// counts as one that is there, and the next DELETE finds out. One that is not listed
+// has to be asked for, and the journal says so first; without the answer a 401 is an
+// error until the registry lists the client again, or has listed it and somebody takes
+// it off whom the error has told to look.
+//
+// The journal names no client that is gone: what named it is in the file for up to ten
+// minutes after that, or until it is closed, or, after a crash, opened.
 //
 // In the configuration:
 //

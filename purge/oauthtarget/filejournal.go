@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/tenantpurge/purger/store"
 )
@@ -17,14 +18,23 @@ import (
 // slack is how many superseded lines a journal may have before it is written anew.
 const slack = 1000
 
-// FileJournal is a [Journal] in a file of JSON lines that only grows, for one
-// process. Writers that come while the disk is written share the next write. After
-// a failed write nothing more is recorded, since what is on disk is not known.
+// forgetAfter is how long the file may tell more of clients than the journal does (G13).
+// A file that is written anew for each of them would be written most of the time.
+const forgetAfter = 10 * time.Minute
+
+// FileJournal is a [Journal] in a file of JSON lines, for one process, and safe for concurrent use. Writers that come while the disk is written
+// share the next write. After a failed write nothing more is recorded, since what is on
+// disk is not known.
 type FileJournal struct {
+	path string
+
 	mu      sync.Mutex // of what follows
 	file    *os.File
 	entries map[string]Entry
 	sent    map[string]Entry // those in this state, a part of entries
+	telling int              // of entries, how many tell something of a client
+	told    int              // of the lines of the file, those that do
+	forget  *time.Timer      // not nil while those are more
 	written int64            // records so far
 	failed  error
 
@@ -36,26 +46,31 @@ var _ Journal = (*FileJournal)(nil)
 
 // OpenJournal opens a journal or makes a new one, readable by its owner alone. It
 // cuts off a last record that a crash left half written, and writes the file anew
-// when most of it is superseded, or names a client that the rest does not. An error is
-// [store.Internal] when there is something else wrong in the file.
+// when most of it is superseded, or has a name or a token that the rest has not; the
+// latter also ten minutes after it came to be so, and at the end. An error is
+// [store.Internal] when there is something else wrong in the file, and
+// [store.Unavailable] when it cannot be read or written.
 func OpenJournal(path string) (*FileJournal, error) {
-	j := &FileJournal{entries: map[string]Entry{}, sent: map[string]Entry{}}
+	j := &FileJournal{path: path, entries: map[string]Entry{}, sent: map[string]Entry{}}
 	raw, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, store.Errorf(store.Unavailable, "journal: %w", err)
 	}
-	sound, lines, named, err := j.read(raw)
+	sound, lines, err := j.read(raw)
 	if err != nil {
 		return nil, err
 	}
-	anew := raw == nil || lines > 2*len(j.entries)+slack || named > len(j.sent)
-	if anew {
-		if err := j.rewrite(path); err != nil {
+	if raw == nil || lines > 2*len(j.entries)+slack || j.told > j.telling {
+		if inPlace, err := j.rewrite(); err != nil {
+			if !inPlace {
+				_ = j.file.Close()
+			}
 			return nil, store.Errorf(store.Unavailable, "journal: %w", err)
 		}
+		return j, nil
 	}
 	j.file, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
-	if err == nil && !anew && sound < len(raw) {
+	if err == nil && sound < len(raw) {
 		err = errors.Join(j.file.Truncate(int64(sound)), j.file.Sync())
 	}
 	if err != nil {
@@ -64,10 +79,9 @@ func OpenJournal(path string) (*FileJournal, error) {
 	return j, nil
 }
 
-// read takes over the lines of a file. It returns how many bytes are sound, how
-// many lines are in them, and how many of those name a client. What a crash left is
-// at the end, with nothing sound behind it.
-func (j *FileJournal) read(raw []byte) (sound, lines, named int, err error) {
+// read takes over the lines of a file. It returns how many bytes are sound, and how
+// many lines are in them. What a crash left is at the end, with nothing sound behind it.
+func (j *FileJournal) read(raw []byte) (sound, lines int, err error) {
 	torn := false
 	for at := 0; at < len(raw); {
 		end := bytes.IndexByte(raw[at:], '\n')
@@ -76,13 +90,10 @@ func (j *FileJournal) read(raw []byte) (sound, lines, named int, err error) {
 			(e.State == Untouched || e.State == Sent || e.State == Gone)
 		switch {
 		case ok && torn:
-			return 0, 0, 0, store.Errorf(store.Internal, "journal: byte %d is not of a record, and records follow: it is damaged", sound)
+			return 0, 0, store.Errorf(store.Internal, "journal: byte %d is not of a record, and records follow: it is damaged", sound)
 		case ok:
 			j.take(e)
 			lines++
-			if e.Of != nil {
-				named++
-			}
 			sound = at + end + 1
 		default:
 			torn = true
@@ -92,44 +103,75 @@ func (j *FileJournal) read(raw []byte) (sound, lines, named int, err error) {
 		}
 		at += end + 1
 	}
-	return sound, lines, named, nil
+	return sound, lines, nil
 }
 
-// take puts an entry in the place of the one before it.
+// take puts an entry, of which there is a line, in the place of the one before it.
 func (j *FileJournal) take(e Entry) {
+	if j.entries[e.Key].tells() {
+		j.telling--
+	}
+	if e.tells() {
+		j.telling++
+		j.told++
+	}
 	j.entries[e.Key] = e
 	if delete(j.sent, e.Key); e.State == Sent {
 		j.sent[e.Key] = e
 	}
 }
 
-// rewrite puts a file with the entries alone in the place of path.
-func (j *FileJournal) rewrite(path string) error {
+// rewrite puts a file with the entries alone in the place of the one that there is, and
+// goes on in it. After an error it says whether the old one is still in its place.
+func (j *FileJournal) rewrite() (inPlace bool, err error) {
 	var b bytes.Buffer
 	for _, key := range slices.Sorted(maps.Keys(j.entries)) {
 		line, err := json.Marshal(j.entries[key])
 		if err != nil {
-			return err
+			return true, err
 		}
 		b.Write(append(line, '\n'))
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // of mode 0600
+	f, err := os.CreateTemp(filepath.Dir(j.path), filepath.Base(j.path)+".*") // of mode 0600
 	if err != nil {
-		return err
+		return true, err
 	}
 	_, err = f.Write(b.Bytes())
-	err = errors.Join(err, f.Sync(), f.Close())
+	err = errors.Join(err, f.Sync())
 	if err == nil {
-		err = os.Rename(f.Name(), path)
+		err = os.Rename(f.Name(), j.path)
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
+		return true, errors.Join(err, f.Close(), os.Remove(f.Name()))
 	}
-	d, err := os.Open(filepath.Dir(path))
+	if j.file != nil {
+		_ = j.file.Close() // nobody can read it any more
+	}
+	j.file, j.told = f, j.telling
+	d, err := os.Open(filepath.Dir(j.path))
 	if err != nil {
-		return err
+		return false, err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	return false, errors.Join(d.Sync(), d.Close())
+}
+
+// forgetInTime writes the file anew when it has told for long enough what it should not.
+func (j *FileJournal) forgetInTime() {
+	j.syncing.Lock()
+	defer j.syncing.Unlock()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.forget = nil; j.failed != nil || j.told == j.telling {
+		return
+	}
+	switch inPlace, err := j.rewrite(); {
+	case err == nil:
+		j.synced = j.written
+	case inPlace: // for want of space, it may be
+		j.forget = time.AfterFunc(forgetAfter, j.forgetInTime)
+	default: // after a crash it might be the old one
+		j.failed = broken(err)
+	}
 }
 
 // Entry implements [Journal].
@@ -198,6 +240,9 @@ func (j *FileJournal) write(e Entry, line []byte) (int64, error) {
 	}
 	j.take(e)
 	j.written++
+	if j.told > j.telling && j.forget == nil {
+		j.forget = time.AfterFunc(forgetAfter, j.forgetInTime)
+	}
 	return j.written, nil
 }
 
@@ -213,14 +258,24 @@ func broken(err error) error {
 	return store.Errorf(store.Unavailable, "journal: nothing more is recorded until it is opened again: %w", err)
 }
 
-// Close closes the file. Everything recorded is durable already.
+// Close closes the file, after writing it anew if it tells more than the journal does.
+// Everything recorded is durable already; nothing more is recorded.
 func (j *FileJournal) Close() error {
 	j.syncing.Lock()
 	defer j.syncing.Unlock()
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.forget != nil {
+		j.forget.Stop()
+	}
+	var err error
 	if j.failed == nil {
+		if j.told > j.telling {
+			if _, err = j.rewrite(); err != nil {
+				err = store.Errorf(store.Unavailable, "journal: it goes on naming clients that are gone: %w", err)
+			}
+		}
 		j.failed = broken(fs.ErrClosed)
 	}
-	return j.file.Close()
+	return errors.Join(err, j.file.Close())
 }

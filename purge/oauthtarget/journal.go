@@ -19,6 +19,22 @@ const (
 	Gone State = "gone"
 )
 
+// Doubt is why a 401 does not mean that a client is gone although a DELETE was sent.
+type Doubt string
+
+// The doubts.
+const (
+	// Certain: there is none.
+	Certain Doubt = ""
+	// Asked: after the DELETE a GET was sent, or was about to be, to a server that
+	// gives out another token with each, and it is not known what it answered. The
+	// token that is known may be good no more.
+	Asked Doubt = "asked"
+	// Told: after that an error said so of a client that the registry listed. To take
+	// it off is then the word of somebody who has looked.
+	Told Doubt = "told"
+)
+
 // Entry is what the journal has of one client.
 type Entry struct {
 	// Key is [Key] of the registration URI.
@@ -30,8 +46,23 @@ type Entry struct {
 	// Instead is [Key] of the registry's token that Token replaces. When the
 	// registry has another, that is the newer one.
 	Instead string `json:"instead,omitempty"`
+	// Doubt is there while the state is Sent.
+	Doubt Doubt `json:"doubt,omitempty"`
 	// Of is there while the state is Sent. Else the journal names nobody.
 	Of *Sending `json:"of,omitempty"`
+}
+
+// rotates reports whether the server has ever given out another token.
+func (e Entry) rotates() bool { return e.Token != "" }
+
+// tells reports whether it says who a client is, or has a token.
+func (e Entry) tells() bool { return e.Of != nil || e.Token != "" }
+
+// same reports whether two entries say the same.
+func (e Entry) same(o Entry) bool {
+	mine, its := e.Of, o.Of
+	e.Of, o.Of = nil, nil
+	return e == o && (mine == its || mine != nil && its != nil && *mine == *its)
 }
 
 // Sending is whom a DELETE was sent to, and for whom: enough to ask for the client
@@ -45,7 +76,7 @@ type Sending struct {
 }
 
 // Key returns the name of a client in the journal, which does not tell what it is
-// made from.
+// made from: a SHA-256 in hexadecimal digits.
 func Key(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return hex.EncodeToString(sum[:])

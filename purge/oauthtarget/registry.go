@@ -21,11 +21,12 @@ type Client struct {
 	Token string
 }
 
-// String leaves the token out, and the URI, which may hold one.
-func (c Client) String() string { return c.ID }
+// String tells the client by [httpcall.Hashed] of its id, without the token, and
+// without the URI, which may hold one.
+func (c Client) String() string { return httpcall.Hashed(c.ID) }
 
 // GoString does as String does.
-func (c Client) GoString() string { return c.ID }
+func (c Client) GoString() string { return c.String() }
 
 // Registry knows the clients of tenants. It is safe for concurrent use.
 type Registry interface {

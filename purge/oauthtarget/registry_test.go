@@ -79,8 +79,8 @@ func TestFromDirectory_ABrokenRegistrationIsAnErrorWithoutItsSecrets(t *testing.
 			t.Errorf("%s: %d clients, %v", data, len(got), err)
 		}
 	}
-	c := oauthtarget.Client{ID: "a", URI: "https://secret", Token: "secret"}
-	if s := fmt.Sprintf("%v %+v %#v %s", c, c, c, []oauthtarget.Client{c}); strings.Contains(s, "secret") {
+	c := oauthtarget.Client{ID: "alice", URI: "https://secret", Token: "secret"}
+	if s := fmt.Sprintf("%v %+v %#v %s", c, c, c, []oauthtarget.Client{c}); strings.Contains(s, "secret") || strings.Contains(s, "alice") {
 		t.Errorf("a client prints as %s", s)
 	}
 }

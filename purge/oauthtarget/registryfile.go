@@ -25,7 +25,7 @@ const readings = 3
 // FileRegistry is a [Registry] in a file, of the form that the package says. Each
 // call looks whether the file is another or has changed since, and then reads it
 // again. In memory is where the lines of each tenant are, 24 bytes a client, and
-// no secret.
+// no secret. It is safe for concurrent use.
 //
 // A file that cannot be read, a line that is wrong, and a file without any client,
 // as one is that is being written, are errors: [store.Unavailable] and
@@ -41,7 +41,8 @@ type FileRegistry struct {
 
 var _ Registry = (*FileRegistry)(nil)
 
-// OpenRegistry returns the registry in a file, which it reads.
+// OpenRegistry returns the registry in a file, which it reads. Its errors are those of
+// [FileRegistry].
 func OpenRegistry(path string) (*FileRegistry, error) {
 	r := &FileRegistry{path: path, seed: maphash.MakeSeed(), turn: make(chan struct{}, 1)}
 	_, err := r.Clients(context.Background(), "")

@@ -50,7 +50,8 @@ type Config struct {
 	Parallel int `yaml:"parallel"`
 }
 
-// Options are what does not come from a configuration.
+// Options are what does not come from a configuration. The zero value is fine for one
+// with Clients and Journal.
 type Options struct {
 	// Registry is used without Config.Clients.
 	Registry Registry
@@ -78,40 +79,45 @@ var (
 	_ purge.Checker = (*Target)(nil)
 )
 
-// New returns a target, or a [store.Invalid] error that names the field. It reads
-// the registry, opens the journal and calls nobody.
+// New returns a target, or [store.Invalid] errors, joined, that name their fields. It
+// reads the registry, opens the journal if all else is well, and calls nobody.
 func New(cfg Config, opt Options) (*Target, error) {
-	bad := func(field, format string, args ...any) error {
-		return store.Errorf(store.Invalid, field+": "+format, args...).At(field)
+	var errs []error
+	wrong := func(field, format string, args ...any) {
+		errs = append(errs, store.Errorf(store.Invalid, field+": "+format, args...).At(field))
 	}
 	if err := store.CheckID("name", cfg.Name); err != nil {
-		return nil, err
+		errs = append(errs, err)
+	} else if cfg.Name == "store" {
+		wrong("name", `"store" is the store's own`)
 	}
 	if cfg.Parallel == 0 {
 		cfg.Parallel = DefaultParallel
 	}
-	switch {
-	case cfg.Name == "store":
-		return nil, bad("name", `"store" is the store's own`)
-	case cfg.Parallel < 1 || cfg.Parallel > 256:
-		return nil, bad("parallel", "%d; want 1 to 256", cfg.Parallel)
-	case (cfg.Clients == "") == (opt.Registry == nil):
-		return nil, bad("clients", "want the file of a registry, or the directory")
-	case (cfg.Journal == "") == (opt.Journal == nil):
-		return nil, bad("journal", "want the path of a file in the data directory")
+	if cfg.Parallel < 1 || cfg.Parallel > 256 {
+		wrong("parallel", "%d; want 1 to 256", cfg.Parallel)
+	}
+	if (cfg.Clients == "") == (opt.Registry == nil) {
+		wrong("clients", "want the file of a registry, or the directory")
+	}
+	if (cfg.Journal == "") == (opt.Journal == nil) {
+		wrong("journal", "want the path of a file in the data directory")
 	}
 	t := &Target{cfg: cfg, registry: opt.Registry, journal: opt.Journal, turns: httpcall.NewTurns(), log: opt.Logger}
 	var err error
 	if t.http, err = httpcall.New(httpcall.Config{
 		BaseURL: cfg.BaseURL, Hosts: cfg.Hosts, Insecure: cfg.Insecure, CA: cfg.CA, Cert: cfg.Cert, Key: cfg.Key,
-		Header: cfg.Headers, Timeout: cfg.Timeout, MaxBody: cfg.MaxBody, Conns: max(cfg.Parallel, httpcall.DefaultConns),
+		Header: cfg.Headers, Timeout: cfg.Timeout, MaxBody: cfg.MaxBody, Conns: min(max(cfg.Parallel, httpcall.DefaultConns), 256),
 	}, opt.HTTP); err != nil {
-		return nil, err
+		errs = append(errs, err)
 	}
 	if cfg.Clients != "" {
 		if t.registry, err = OpenRegistry(cfg.Clients); err != nil {
-			return nil, store.Errorf(store.Invalid, "%w", err).At("clients")
+			errs = append(errs, store.Errorf(store.Invalid, "%w", err).At("clients"))
 		}
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
 	}
 	if cfg.Journal != "" {
 		if t.own, err = OpenJournal(cfg.Journal); err != nil {
@@ -205,7 +211,7 @@ func (t *Target) Purge(ctx context.Context, r purge.Request) (purge.Removed, err
 // clients returns those of a tenant, each once.
 func (t *Target) clients(ctx context.Context, tenantID string, kind store.Kind) ([]Client, error) {
 	if kind != store.KindOAuthClient {
-		return nil, nil
+		return nil, purge.Permanent(store.Errorf(store.Invalid, "target %s holds no %s", t.cfg.Name, kind))
 	}
 	list, err := t.registry.Clients(ctx, tenantID)
 	if err != nil {

@@ -273,6 +273,17 @@ func TestPurge_G5_ALostAnswerIsReportedBeforeARefusal(t *testing.T) {
 	}
 }
 
+func TestTarget_G6_AKindThatItDoesNotHoldIsNotEmpty(t *testing.T) {
+	target := newFake(t, 1).target(t, filepath.Join(t.TempDir(), "journal"))
+	n, countErr := target.Count(t.Context(), "acme", store.KindUser)
+	did, purgeErr := target.Purge(t.Context(), purge.Request{TenantID: "acme", Kind: store.KindUser, Limit: 1})
+	for _, err := range []error{countErr, purgeErr} {
+		if store.CodeOf(err) != store.Invalid || !purge.IsPermanent(err) {
+			t.Errorf("Count = %d, Purge = %+v: %v; want it refused for good", n, did, err)
+		}
+	}
+}
+
 func TestCount_AClientThatIsListedTwiceIsOne(t *testing.T) {
 	f := newFake(t, 1)
 	f.put("acme", f.clients["acme"][0])
