@@ -61,18 +61,22 @@ func (a attribute) filter(tenantID string) (string, error) {
 func (a attribute) values(resource map[string]json.RawMessage) ([]string, error) {
 	container := resource
 	if a.schema != "" {
-		if raw, ok := member(resource, a.schema); ok {
+		raw, err := member(resource, a.schema)
+		switch {
+		case err != nil:
+			return nil, err
+		case raw != nil:
 			if err := json.Unmarshal(raw, &container); err != nil {
 				return nil, store.Errorf(store.Unavailable, "%s is not an object", a.schema)
 			}
-		} else if strings.Contains(a.schema, ":extension:") || !strings.Contains(a.schema, ":schemas:core:") {
+		case strings.Contains(a.schema, ":extension:") || !strings.Contains(a.schema, ":schemas:core:"):
 			// Only attributes of a core schema are at the top.
 			return nil, nil
 		}
 	}
-	raw, ok := member(container, a.name)
-	if !ok {
-		return nil, nil
+	raw, err := member(container, a.name)
+	if raw == nil || err != nil {
+		return nil, err
 	}
 	return texts(raw, a.sub)
 }
@@ -91,8 +95,11 @@ func texts(raw json.RawMessage, sub string) ([]string, error) {
 			if json.Unmarshal(raw, &object) != nil {
 				return nil, store.Errorf(store.Unavailable, "a value without sub-attributes")
 			}
-			v, ok := member(object, sub)
-			if !ok {
+			v, err := member(object, sub)
+			if err != nil {
+				return nil, err
+			}
+			if v == nil {
 				continue
 			}
 			raw = v
@@ -109,15 +116,18 @@ func texts(raw json.RawMessage, sub string) ([]string, error) {
 }
 
 // member finds an attribute by its name, of which case is no part (RFC 7643,
-// section 2.1).
-func member(object map[string]json.RawMessage, name string) (json.RawMessage, bool) {
-	if v, ok := object[name]; ok {
-		return v, true
-	}
+// section 2.1); nil when there is none. Two are an error: nobody knows which one the
+// server goes by.
+func member(object map[string]json.RawMessage, name string) (json.RawMessage, error) {
+	var found json.RawMessage
 	for k, v := range object {
-		if strings.EqualFold(k, name) {
-			return v, true
+		if !strings.EqualFold(k, name) {
+			continue
 		}
+		if found != nil {
+			return nil, store.Errorf(store.Unavailable, "%s is there twice, in upper and lower case", name)
+		}
+		found = v
 	}
-	return nil, false
+	return found, nil
 }

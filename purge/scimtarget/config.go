@@ -1,6 +1,7 @@
 package scimtarget
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -88,46 +89,47 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// validate returns the first thing that is wrong; httpcall checks its own part.
+// validate returns all that is wrong, joined; httpcall checks its own part.
 func (c Config) validate() error {
-	bad := func(field, format string, args ...any) error {
-		return store.Errorf(store.Invalid, field+": "+format, args...).At(field)
+	var errs []error
+	wrong := func(field, format string, args ...any) {
+		errs = append(errs, store.Errorf(store.Invalid, field+": "+format, args...).At(field))
 	}
 	if err := store.CheckID("name", c.Name); err != nil {
-		return err
+		errs = append(errs, err)
+	} else if c.Name == "store" {
+		wrong("name", `"store" is the store's own`)
 	}
-	switch {
-	case c.Name == "store":
-		return bad("name", `"store" is the store's own`)
-	case c.BaseURL == "":
-		return bad("baseUrl", "missing; want a URL such as https://directory.example.com/scim/v2")
-	case len(c.Resources) == 0:
-		return bad("resources", "none; want at least one with kind, endpoint and attribute")
-	case c.PageSize < 1 || c.PageSize > 1000:
-		return bad("pageSize", "%d; want 1 to 1000", c.PageSize)
-	case c.Parallel < 1 || c.Parallel > 256:
-		return bad("parallel", "%d; want 1 to 256", c.Parallel)
-	case c.Bulk != BulkAuto && c.Bulk != BulkNever:
-		return bad("bulk", "%q; want %s or %s", c.Bulk, BulkAuto, BulkNever)
+	if len(c.Resources) == 0 {
+		wrong("resources", "none; want at least one with kind, endpoint and attribute")
+	}
+	if c.PageSize < 1 || c.PageSize > 1000 {
+		wrong("pageSize", "%d; want 1 to 1000", c.PageSize)
+	}
+	if c.Parallel < 1 || c.Parallel > 256 {
+		wrong("parallel", "%d; want 1 to 256", c.Parallel)
+	}
+	if c.Bulk != BulkAuto && c.Bulk != BulkNever {
+		wrong("bulk", "%q; want %s or %s", c.Bulk, BulkAuto, BulkNever)
 	}
 	seen := map[string]bool{}
 	for i, r := range c.Resources {
 		at := func(name string) string { return fmt.Sprintf("resources[%d].%s", i, name) }
 		if _, err := store.ParseKind(string(r.Kind)); err != nil {
-			return bad(at("kind"), "%w", err)
+			wrong(at("kind"), "%w", err)
 		}
 		if u, err := url.Parse(r.Endpoint); err != nil || u.Path != r.Endpoint || len(r.Endpoint) < 2 || r.Endpoint[0] != '/' ||
 			strings.HasPrefix(r.Endpoint, "//") || strings.HasSuffix(r.Endpoint, "/") || strings.Contains(r.Endpoint, "/.") {
-			return bad(at("endpoint"), "%q; want a path such as /Users", r.Endpoint)
+			wrong(at("endpoint"), "%q; want a path such as /Users", r.Endpoint)
 		}
 		if _, err := parseAttribute(r.Attribute); err != nil {
-			return bad(at("attribute"), "%w", err)
+			wrong(at("attribute"), "%w", err)
 		}
 		// Counted twice, its tenants would never be empty enough.
 		if seen[r.Endpoint] {
-			return bad(at("endpoint"), "%q is there twice", r.Endpoint)
+			wrong(at("endpoint"), "%q is there twice", r.Endpoint)
 		}
 		seen[r.Endpoint] = true
 	}
-	return nil
+	return errors.Join(errs...)
 }

@@ -11,7 +11,9 @@
 // moves up. Resources are removed by Bulk requests where ServiceProviderConfig
 // offers them, within its limits, else one by one. One that is gone already (404)
 // is a success that is not counted. One that is still listed after the server said
-// that it was removed is waited for, counted once (G5), and an error when it stays.
+// that it was removed is waited for, counted once (G5), and an error when it stays. A
+// server that has enough in the midst of a list (429, or 503 with Retry-After) is
+// waited for, too ([httpcall.Patience]): a list that begins again may never end.
 //
 // That a filter finds nothing means something only if the resources have the
 // attribute (G6): the server's schema or a resource has to show it, or the

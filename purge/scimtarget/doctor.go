@@ -16,22 +16,23 @@ var (
 // Check implements [purge.Checker]: every endpoint answers a filter on its
 // attribute, which something shows to be one.
 func (t *Target) Check(ctx context.Context) error {
-	p, err := t.discover(ctx)
+	v, err := t.visit(ctx)
 	if err != nil {
 		return err
 	}
 	for _, e := range t.endpoints {
-		if _, err := t.list(ctx, p, e, "purger.check", 1); err != nil {
+		if _, err := t.list(ctx, v, e, "purger.check", 1); err != nil {
 			return err
 		}
-		if err := t.prove(ctx, p, e); err != nil {
+		if err := t.prove(ctx, v, e); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Diagnose implements [purge.Doctor].
+// Diagnose implements [purge.Doctor]: what [Target.Check] says, with its error, and then
+// what rests on trust or makes a purge slow.
 func (t *Target) Diagnose(ctx context.Context) ([]purge.Finding, error) {
 	if err := t.Check(ctx); err != nil {
 		return []purge.Finding{{

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -60,9 +61,12 @@ func (d *directory) serve(t testing.TB, change func(*scimtarget.Config)) *scimta
 func (d *directory) add(tenant string, _ store.Kind, n int) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	// Each is a segment of a path, and a part of a JSON document.
+	hostile := []string{"", " ", "/", "/..", "../", "%", "%2F", "%252f", "?a=b", "#", "&", "+", ";", ":", "=", `"`, "'", `\`, "é", "e\u0301", "\u202e", "{id}", "\n", "😀"}
 	for range n {
 		d.next++
-		d.users = append(d.users, &user{fmt.Sprintf("a b/%d", d.next), fmt.Sprintf(`W/"%d"`, d.next), []string{tenant}})
+		id := fmt.Sprintf("%s%d%[1]s", hostile[d.next%len(hostile)], d.next)
+		d.users = append(d.users, &user{id, fmt.Sprintf(`W/"%d"`, d.next), []string{tenant}})
 	}
 	return nil
 }
@@ -109,7 +113,7 @@ func (d *directory) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	path := strings.TrimPrefix(r.URL.EscapedPath(), "/v2")
-	id := strings.ReplaceAll(strings.ReplaceAll(strings.TrimPrefix(path, "/Users/"), "%20", " "), "%2F", "/")
+	id := idIn(path)
 	switch {
 	case path == "/ServiceProviderConfig":
 		bulk := d.bulk
@@ -137,6 +141,15 @@ func (d *directory) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		answer(w, 501, map[string]any{})
 	}
+}
+
+// idIn returns the id in the path of a user: one segment, decoded once.
+func idIn(path string) string {
+	id, err := url.PathUnescape(strings.TrimPrefix(path, "/Users/"))
+	if err != nil || strings.Count(path, "/") != 2 {
+		return ""
+	}
+	return id
 }
 
 func (u *user) json() any {
@@ -200,7 +213,7 @@ func (d *directory) bulkDelete(w http.ResponseWriter, r *http.Request) {
 	}
 	results := []any{}
 	for _, op := range request.Operations {
-		id := strings.ReplaceAll(strings.ReplaceAll(strings.TrimPrefix(op.Path, "/Users/"), "%20", " "), "%2F", "/")
+		id := idIn(op.Path)
 		results = append(results, map[string]any{
 			"method": "DELETE", "location": "https://directory.example.com/v2" + op.Path, "status": strconv.Itoa(d.delete(id, "")),
 		})

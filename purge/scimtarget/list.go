@@ -30,20 +30,22 @@ type page struct {
 
 // list reads the part of a tenant's resources that begins at start, from 1. An
 // answer that shows a resource of someone else is an error; one whose tenant
-// differs in case alone is passed over.
-func (t *Target) list(ctx context.Context, p *capabilities, e *endpoint, tenantID string, start int) (*page, error) {
+// differs in case alone is passed over. A server that has enough in the midst of a
+// call is waited for.
+func (t *Target) list(ctx context.Context, v *visit, e *endpoint, tenantID string, start int) (*page, error) {
 	filter, err := e.attr.filter(tenantID)
 	if err != nil {
 		return nil, err
 	}
 	count := t.cfg.PageSize
-	if p.maxResults > 0 {
-		count = min(count, p.maxResults)
+	if v.maxResults > 0 {
+		count = min(count, v.maxResults)
 	}
 	// schemas is returned anyway; some servers fail when it is not asked for.
-	r, a, err := t.get(ctx, e.path+"?filter="+httpcall.Escape(filter)+
-		"&attributes="+httpcall.Escape("schemas,id,"+e.attr.String())+
-		"&startIndex="+strconv.Itoa(start)+"&count="+strconv.Itoa(count))
+	r := get(e.path + "?filter=" + httpcall.Escape(filter) +
+		"&attributes=" + httpcall.Escape("schemas,id,"+e.attr.String()) +
+		"&startIndex=" + strconv.Itoa(start) + "&count=" + strconv.Itoa(count))
+	a, err := v.patience.Do(ctx, t.http, r)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +101,11 @@ func listOf(r httpcall.Request, a *httpcall.Response, body []byte) (*listRespons
 // owned returns the id of a listed resource, and whether it is the tenant's.
 func (e *endpoint) owned(resource map[string]json.RawMessage, tenantID string) (string, bool, error) {
 	var id string
-	if raw, ok := member(resource, "id"); !ok || json.Unmarshal(raw, &id) != nil || id == "" {
+	raw, err := member(resource, "id")
+	if err != nil {
+		return "", false, err
+	}
+	if json.Unmarshal(raw, &id) != nil || id == "" {
 		return "", false, store.Errorf(store.Unavailable, "a resource without an id")
 	}
 	values, err := e.attr.values(resource)
@@ -125,16 +131,16 @@ func (e *endpoint) owned(resource map[string]json.RawMessage, tenantID string) (
 // count returns how many resources a tenant has at an endpoint: totalResults,
 // where the server minds case. Where it does not, or does not say, and there is
 // more than one page, the pages are gone through.
-func (t *Target) count(ctx context.Context, p *capabilities, e *endpoint, tenantID string) (int64, error) {
+func (t *Target) count(ctx context.Context, v *visit, e *endpoint, tenantID string) (int64, error) {
 	for range recounts {
-		first, err := t.list(ctx, p, e, tenantID, 1)
+		first, err := t.list(ctx, v, e, tenantID, 1)
 		if err != nil {
 			return 0, err
 		}
-		if p.exact[e.path] && len(first.ours) == first.size {
+		if v.exact[e.path] && len(first.ours) == first.size {
 			return int64(first.total), nil
 		}
-		n, whole, err := t.countOn(ctx, p, e, tenantID, first)
+		n, whole, err := t.countOn(ctx, v, e, tenantID, first)
 		if err != nil || whole {
 			return n, err
 		}
@@ -144,10 +150,10 @@ func (t *Target) count(ctx context.Context, p *capabilities, e *endpoint, tenant
 
 // countOn counts from the first page on. whole is false when the list changed on
 // the way, and something may have moved up past the place that was read.
-func (t *Target) countOn(ctx context.Context, p *capabilities, e *endpoint, tenantID string, first *page) (n int64, whole bool, err error) {
+func (t *Target) countOn(ctx context.Context, v *visit, e *endpoint, tenantID string, first *page) (n int64, whole bool, err error) {
 	n = int64(len(first.ours))
 	for start := 1 + first.size; start <= first.total; {
-		next, err := t.list(ctx, p, e, tenantID, start)
+		next, err := t.list(ctx, v, e, tenantID, start)
 		if err != nil {
 			return 0, false, err
 		}

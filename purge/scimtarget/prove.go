@@ -13,12 +13,12 @@ import (
 // by the server's schema, by a resource that has it, now or since the start, and by
 // whoever confirmed it. Where the endpoint holds no resource at all, none is the
 // tenant's, whatever the attribute is.
-func (t *Target) prove(ctx context.Context, p *capabilities, e *endpoint) error {
-	if p.known[e.path] || e.confirmed || e.shown.Load() {
+func (t *Target) prove(ctx context.Context, v *visit, e *endpoint) error {
+	if v.known[e.path] || e.confirmed || e.shown.Load() {
 		return nil
 	}
 	for _, filter := range []string{e.attr.String() + " pr", ""} {
-		empty, err := t.sample(ctx, e, filter)
+		empty, err := t.sample(ctx, v, e, filter)
 		if err != nil || e.shown.Load() || empty && filter == "" {
 			return err
 		}
@@ -30,12 +30,13 @@ func (t *Target) prove(ctx context.Context, p *capabilities, e *endpoint) error 
 // sample looks whether resources have the attribute, by a page of those that a filter
 // finds, "" being all. empty reports that the server says that there are none. A
 // filter that the server does not take shows nothing.
-func (t *Target) sample(ctx context.Context, e *endpoint, filter string) (empty bool, err error) {
+func (t *Target) sample(ctx context.Context, v *visit, e *endpoint, filter string) (empty bool, err error) {
 	query := "?attributes=" + httpcall.Escape("schemas,id,"+e.attr.String()) + "&startIndex=1&count=10"
 	if filter != "" {
 		query += "&filter=" + httpcall.Escape(filter)
 	}
-	r, a, err := t.get(ctx, e.path+query)
+	r := get(e.path + query)
+	a, err := v.patience.Do(ctx, t.http, r)
 	switch {
 	case err != nil:
 		return false, err

@@ -34,6 +34,21 @@ type capabilities struct {
 	known, exact map[string]bool
 }
 
+// visit is what the requests of one call of the target have in common.
+type visit struct {
+	*capabilities
+	patience httpcall.Patience
+}
+
+// visit begins a call.
+func (t *Target) visit(ctx context.Context) (*visit, error) {
+	c, err := t.discover(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &visit{capabilities: c}, nil
+}
+
 // provider keeps capabilities. The channel is a lock that heeds a context.
 type provider struct {
 	lock chan *kept
@@ -163,7 +178,8 @@ func (t *Target) askSchema(ctx context.Context, e *endpoint) (known, exact bool,
 
 // read gets a document of a server about itself; false says that it has none.
 func (t *Target) read(ctx context.Context, path string, into any) (bool, error) {
-	r, a, err := t.get(ctx, path)
+	r := get(path)
+	a, err := t.http.Do(ctx, r)
 	if err != nil {
 		return false, err
 	}

@@ -25,7 +25,6 @@ type step struct {
 
 	mu            sync.Mutex
 	deleted, gone int64
-	answers       int // that said that something is not there any more
 }
 
 // settle takes note of what became of a resource. id is "" when the server did not
@@ -33,7 +32,6 @@ type step struct {
 func (s *step) settle(id string, did outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.answers++
 	switch {
 	case did == deleted && (id == "" || s.Removed(id)):
 		s.deleted++

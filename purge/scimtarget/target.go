@@ -2,6 +2,7 @@ package scimtarget
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"sync/atomic"
@@ -44,18 +45,15 @@ type endpoint struct {
 	shown     atomic.Bool
 }
 
-// New returns a target, or a [store.Invalid] error that names the field. It calls
-// nobody.
+// New returns a target, or [store.Invalid] errors, joined, that name their fields. It
+// calls nobody.
 func New(cfg Config, opt Options) (*Target, error) {
 	cfg = cfg.withDefaults()
-	if err := cfg.validate(); err != nil {
-		return nil, err
-	}
 	client, err := httpcall.New(httpcall.Config{
 		BaseURL: cfg.BaseURL, Insecure: cfg.Insecure, Auth: cfg.Auth, CA: cfg.CA, Cert: cfg.Cert, Key: cfg.Key,
-		Header: cfg.Headers, Timeout: cfg.Timeout, MaxBody: cfg.MaxBody, Conns: max(cfg.Parallel, httpcall.DefaultConns),
+		Header: cfg.Headers, Timeout: cfg.Timeout, MaxBody: cfg.MaxBody, Conns: min(max(cfg.Parallel, httpcall.DefaultConns), 256),
 	}, opt.HTTP)
-	if err != nil {
+	if err = errors.Join(cfg.validate(), err); err != nil {
 		return nil, err
 	}
 	t := &Target{cfg: cfg, http: client, log: opt.Logger, provider: newProvider(), removals: httpcall.NewRemovals()}
@@ -82,25 +80,37 @@ func (t *Target) Name() string { return t.cfg.Name }
 func (t *Target) Kinds() []store.Kind {
 	var kinds []store.Kind
 	for _, k := range store.Kinds() {
-		if slices.ContainsFunc(t.endpoints, func(e *endpoint) bool { return e.kind == k }) {
+		if t.holds(k) == nil {
 			kinds = append(kinds, k)
 		}
 	}
 	return kinds
 }
 
+// holds refuses a kind that is not configured: that nothing was asked for it is no
+// proof that there is nothing.
+func (t *Target) holds(kind store.Kind) error {
+	if slices.ContainsFunc(t.endpoints, func(e *endpoint) bool { return e.kind == kind }) {
+		return nil
+	}
+	return purge.Permanent(store.Errorf(store.Invalid, "target %s holds no %s", t.cfg.Name, kind))
+}
+
 // Count implements [purge.Target].
 func (t *Target) Count(ctx context.Context, tenantID string, kind store.Kind) (int64, error) {
-	p, err := t.discover(ctx)
+	if err := t.holds(kind); err != nil {
+		return 0, err
+	}
+	v, err := t.visit(ctx)
 	if err != nil {
 		return 0, err
 	}
 	var sum int64
 	for _, e := range t.endpoints {
 		if e.kind == kind {
-			n, err := t.count(ctx, p, e, tenantID)
+			n, err := t.count(ctx, v, e, tenantID)
 			if err == nil && n == 0 {
-				err = t.prove(ctx, p, e)
+				err = t.prove(ctx, v, e)
 			}
 			if err != nil {
 				return 0, err
@@ -114,7 +124,10 @@ func (t *Target) Count(ctx context.Context, tenantID string, kind store.Kind) (i
 // Purge implements [purge.Target].
 func (t *Target) Purge(ctx context.Context, r purge.Request) (purge.Removed, error) {
 	var did purge.Removed
-	p, err := t.discover(ctx)
+	if err := t.holds(r.Kind); err != nil {
+		return did, err
+	}
+	v, err := t.visit(ctx)
 	if err != nil {
 		return did, err
 	}
@@ -122,7 +135,7 @@ func (t *Target) Purge(ctx context.Context, r purge.Request) (purge.Removed, err
 		if e.kind != r.Kind {
 			continue
 		}
-		more, err := t.drain(ctx, p, e, r.TenantID, int64(r.Limit)-did.Deleted, &did)
+		more, err := t.drain(ctx, v, e, r.TenantID, int64(r.Limit)-did.Deleted, &did)
 		if did.More = more; more || err != nil {
 			return did, err
 		}
@@ -133,7 +146,7 @@ func (t *Target) Purge(ctx context.Context, r purge.Request) (purge.Removed, err
 // drain removes up to limit resources of a tenant from one endpoint, adds them to
 // did, and reports whether there may be more: always, when it removed as many as
 // that.
-func (t *Target) drain(ctx context.Context, p *capabilities, e *endpoint, tenantID string, limit int64, did *purge.Removed) (more bool, err error) {
+func (t *Target) drain(ctx context.Context, v *visit, e *endpoint, tenantID string, limit int64, did *purge.Removed) (more bool, err error) {
 	enough := purge.Enough(ctx, time.Now())
 	s := &step{Step: t.removals.Begin(tenantID, e.path)}
 	defer func() {
@@ -141,8 +154,9 @@ func (t *Target) drain(ctx context.Context, p *capabilities, e *endpoint, tenant
 		did.Deleted, did.Gone, did.Inexact = did.Deleted+s.deleted, did.Gone+s.gone, did.Inexact || s.Again()
 	}()
 	limit = min(limit, httpcall.MaxStep)
+	var last []item
 	for start := 1; ; {
-		page, err := t.list(ctx, p, e, tenantID, start)
+		page, err := t.list(ctx, v, e, tenantID, start)
 		if err != nil {
 			return true, err
 		}
@@ -159,7 +173,7 @@ func (t *Target) drain(ctx context.Context, p *capabilities, e *endpoint, tenant
 				continue
 			}
 			if s.Listed() == 0 {
-				return false, t.prove(ctx, p, e)
+				return false, t.prove(ctx, v, e)
 			}
 			if err := s.Wait(ctx); err != nil {
 				return true, store.Errorf(store.CodeOf(err), "%s: %w", e.path, err)
@@ -167,29 +181,28 @@ func (t *Target) drain(ctx context.Context, p *capabilities, e *endpoint, tenant
 			start = 1
 			continue
 		}
-		before := s.answers
-		err = t.remove(ctx, p, e, tenantID, items, s)
+		if slices.Equal(items, last) {
+			return true, store.Errorf(store.Unavailable, "%s: the server answers and does not say what it removed", e.path)
+		}
+		last = items
+		err = t.remove(ctx, v.capabilities, e, tenantID, items, s)
 		if err != nil || s.deleted >= limit || s.deleted > 0 && enough(s.deleted) {
 			return true, err
-		}
-		if s.answers == before {
-			return true, store.Errorf(store.Unavailable, "%s: the server answers and does not say what it removed", e.path)
 		}
 		// What followed the removed has moved up.
 		start = 1
 	}
 }
 
-// get makes a call that reads.
-func (t *Target) get(ctx context.Context, path string) (httpcall.Request, *httpcall.Response, error) {
-	r := httpcall.Request{Method: http.MethodGet, URL: path, Header: accept()}
-	a, err := t.http.Do(ctx, r)
-	return r, a, err
+// get returns a request that reads.
+func get(path string) httpcall.Request {
+	return httpcall.Request{Method: http.MethodGet, URL: path, Header: accept()}
 }
 
 // getOf reads one resource.
 func (t *Target) getOf(ctx context.Context, e *endpoint, id, path string) (httpcall.Request, *httpcall.Response, error) {
-	r := httpcall.Request{Method: http.MethodGet, URL: path, Shown: e.path + "/{id}", Of: id, Header: accept()}
+	r := get(path)
+	r.Shown, r.Of = e.path+"/{id}", id
 	a, err := t.http.Do(ctx, r)
 	return r, a, err
 }
