@@ -1,6 +1,7 @@
 package restsource
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -79,7 +80,8 @@ type Get struct {
 
 // Fields are the gjson paths, within a tenant, of what is known of it. ID and
 // Status are required, DisabledAt where tenants can be disabled; "" is for what
-// the API does not say.
+// the API does not say. DisabledAt and PurgeAt are instants as Config.Times says,
+// PurgeAfterDays is a number of days, from 1.
 type Fields struct {
 	ID, Parent, Name, Host, Status, DisabledAt, PurgeAfterDays, PurgeAt string
 }
@@ -134,66 +136,62 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// validate returns what is wrong with the parts that httpcall does not know.
-func (c *Config) validate() error {
-	bad := func(field, format string, args ...any) error {
-		return store.Errorf(store.Invalid, field+": "+format, args...).At(field)
-	}
-	if err := store.CheckID("name", c.Name); err != nil {
-		return err
-	}
-	switch {
-	case c.List.URL == "":
-		return bad("list.url", "missing; want a path such as /tenants")
-	case strings.Count(c.Get.URL, idPlace) != 1:
-		return bad("get.url", "%q: want a path with {id} in it, once", c.Get.URL)
-	case c.Fields.ID == "":
-		return bad("fields.id", "missing; want the gjson path of the id within a tenant")
-	case c.Fields.Status == "":
-		return bad("fields.status", "missing; want the gjson path of the status within a tenant")
-	case !slices.Contains([]string{"rfc3339", "unix", "unixMilli"}, c.Times):
-		return bad("times", "%q: want rfc3339, unix or unixMilli", c.Times)
-	case !(c.Rate >= 0 && c.Rate <= 1000): // nor what is no number
-		return bad("rate", "%v: want 0 to 1000 requests a second", c.Rate)
-	case c.Children.URL != "" && strings.Count(c.Children.URL, idPlace) != 1:
-		return bad("children.url", "%q: want a path with {id} in it, once", c.Children.URL)
-	case c.Children.URL == "" && (c.Children.Items != "" || c.Children.Total != "" || c.Children.Paging.Type != PagingNone):
-		return bad("children.url", "missing; want a path such as /tenants?parent={id}")
-	case c.Children.URL != "" && c.Fields.Parent == "":
-		return bad("fields.parent", "missing; want the gjson path of the parent's id within a tenant, since there is children.url")
-	}
-	if err := c.List.Paging.validate("list.paging"); err != nil {
-		return err
-	}
-	if err := c.Children.Paging.validate("children.paging"); err != nil {
-		return err
-	}
-	for _, v := range c.Active {
-		if slices.Contains(c.Disabled, v) {
-			return bad("disabled", "%q means active, too", v)
+// rule is what a field has to obey.
+type rule struct {
+	holds bool
+	field string
+	want  string
+	args  []any // of want, a format
+}
+
+// broken returns an error for each rule that does not hold.
+func broken(rules []rule) (errs []error) {
+	for _, r := range rules {
+		if !r.holds {
+			errs = append(errs, store.Errorf(store.Invalid, r.field+": "+r.want, r.args...).At(r.field))
 		}
 	}
-	return nil
+	return errs
+}
+
+// validate returns all that is wrong with the parts that httpcall does not know, joined.
+func (c *Config) validate() error {
+	var errs []error
+	if err := store.CheckID("name", c.Name); err != nil {
+		errs = append(errs, err)
+	}
+	children := c.Children.URL != ""
+	errs = append(errs, broken([]rule{
+		{c.List.URL != "", "list.url", "missing; want a path such as /tenants", nil},
+		{strings.Count(c.Get.URL, idPlace) == 1, "get.url", "%q: want a path with {id} in it, once", []any{c.Get.URL}},
+		{c.Fields.ID != "", "fields.id", "missing; want the gjson path of the id within a tenant", nil},
+		{c.Fields.Status != "", "fields.status", "missing; want the gjson path of the status within a tenant", nil},
+		{slices.Contains([]string{"rfc3339", "unix", "unixMilli"}, c.Times), "times", "%q: want rfc3339, unix or unixMilli", []any{c.Times}},
+		{c.Rate >= 0 && c.Rate <= 1000, "rate", "%v: want 0 to 1000 requests a second", []any{c.Rate}}, // nor what is no number
+		{!children || strings.Count(c.Children.URL, idPlace) == 1, "children.url", "%q: want a path with {id} in it, once", []any{c.Children.URL}},
+		{children || c.Children.Items == "" && c.Children.Total == "" && c.Children.Paging.Type == PagingNone,
+			"children.url", "missing; want a path such as /tenants?parent={id}", nil},
+		{!children || c.Fields.Parent != "", "fields.parent", "missing; want the gjson path of the parent's id within a tenant, since there is children.url", nil},
+	})...)
+	errs = append(errs, c.List.Paging.validate("list.paging")...)
+	errs = append(errs, c.Children.Paging.validate("children.paging")...)
+	for _, v := range c.Active {
+		if slices.Contains(c.Disabled, v) {
+			errs = append(errs, broken([]rule{{false, "disabled", "%q means active, too", []any{v}}})...)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // validate returns what is wrong with the paging, which is that of a field.
-func (p *Paging) validate(of string) error {
-	bad := func(field, format string, args ...any) error {
-		field = of + "." + field
-		return store.Errorf(store.Invalid, field+": "+format, args...).At(field)
-	}
+func (p *Paging) validate(of string) []error {
 	types := []string{PagingNone, PagingLink, PagingCursor, PagingOffset, PagingPage}
-	switch {
-	case !slices.Contains(types, p.Type):
-		return bad("type", "%q: want one of %s", p.Type, strings.Join(types, ", "))
-	case p.Size < 1 || p.Size > 100_000:
-		return bad("size", "%d: want 1 to 100000", p.Size)
-	case p.First < 0 || p.First > 1:
-		return bad("first", "%d: want 0 or 1", p.First)
-	case p.Param == "" && slices.Contains([]string{PagingCursor, PagingOffset, PagingPage}, p.Type):
-		return bad("param", "missing; want the name of the parameter for the %s", p.Type)
-	case p.Next == "" && p.Type == PagingCursor:
-		return bad("next", "missing; want the gjson path of the next cursor")
-	}
-	return nil
+	counts := slices.Contains([]string{PagingCursor, PagingOffset, PagingPage}, p.Type)
+	return broken([]rule{
+		{slices.Contains(types, p.Type), of + ".type", "%q: want one of %s", []any{p.Type, strings.Join(types, ", ")}},
+		{p.Size >= 1 && p.Size <= 100_000, of + ".size", "%d: want 1 to 100000", []any{p.Size}},
+		{p.First == 0 || p.First == 1, of + ".first", "%d: want 0 or 1", []any{p.First}},
+		{p.Param != "" || !counts, of + ".param", "missing; want the name of the parameter for the %s", []any{p.Type}},
+		{p.Next != "" || p.Type != PagingCursor, of + ".next", "missing; want the gjson path of the next cursor", nil},
+	})
 }

@@ -2,6 +2,7 @@ package restsource
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -30,20 +31,18 @@ type Source struct {
 // Options are those of the calls.
 type Options = httpcall.Options
 
-// New returns a source. It calls nobody. Errors: Invalid, which names the field
-// as the configuration does.
+// New returns a source. It calls nobody. Errors: Invalid, all that there are, joined,
+// which name their fields as the configuration does.
 func New(cfg Config, opt Options) (*Source, error) {
 	cfg = cfg.withDefaults()
-	if err := cfg.validate(); err != nil {
-		return nil, err
-	}
 	c, err := httpcall.New(httpcall.Config{
 		BaseURL: cfg.BaseURL, Hosts: cfg.Hosts, Insecure: cfg.Insecure, Auth: cfg.Auth, CA: cfg.CA, Cert: cfg.Cert, Key: cfg.Key,
 		Timeout: cfg.Timeout, MaxBody: cfg.MaxBody, Header: cfg.Headers,
 	}, opt)
-	if err != nil {
+	if err = errors.Join(cfg.validate(), err); err != nil {
 		return nil, err
 	}
+	var errs []error
 	s := &Source{cfg: cfg, call: c, turns: newTurns(cfg.Rate)}
 	for _, u := range []struct {
 		field, url string
@@ -56,8 +55,11 @@ func New(cfg Config, opt Options) (*Source, error) {
 			err = c.Allowed(of(*u.to, "id"))
 		}
 		if err != nil {
-			return nil, store.Errorf(store.Invalid, "%s: %w", u.field, err).At(u.field)
+			errs = append(errs, store.Errorf(store.Invalid, "%s: %w", u.field, err).At(u.field))
 		}
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
 	}
 	return s, nil
 }
