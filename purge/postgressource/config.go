@@ -1,6 +1,8 @@
 package postgressource
 
 import (
+	"errors"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -23,11 +25,16 @@ const (
 type Config struct {
 	// Name is that of the source; "" is "postgres".
 	Name string
-	// DSN is a URL or a list of keywords, as libpq has them. It is a secret.
+	// DSN is a URL or a list of keywords, as libpq has them. It is a secret. Of
+	// several hosts the first primary is taken; without connect_timeout an attempt
+	// takes up to [DefaultConnectTimeout].
 	DSN string `config:"dsn"`
+	// Insecure allows connections without TLS to hosts that are not this machine; rows
+	// and passwords can then be read and changed on the way.
+	Insecure bool
 	// Query yields the tenants; see the documentation of the package.
 	Query string
-	// Channel is what is listened to; "" is nothing.
+	// Channel is what is listened to, up to 63 bytes; "" is nothing.
 	Channel string
 	// Conns is how many connections are kept for look-ups, 1 to 64; 0 is 4. There
 	// is one more for a snapshot, and one for the channel.
@@ -35,8 +42,9 @@ type Config struct {
 	// Fetch is how many rows of a snapshot are read at a time, 1 to 100,000; 0 is
 	// 1,000.
 	Fetch int
-	// Timeout bounds a look-up, and SnapshotTimeout each statement of a snapshot,
-	// of which the first has to find the rows; 0 is 10 s, and 10 min.
+	// Timeout bounds a look-up, 100 ms to 1 h; 0 is 10 s. SnapshotTimeout bounds each
+	// statement of a snapshot, of which the first has to find the rows, 1 s to 24 h; 0
+	// is 10 min.
 	Timeout, SnapshotTimeout time.Duration
 	// Standby is [StandbyRefused], as "" is, or [StandbyAllowed].
 	Standby string
@@ -72,36 +80,48 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// parse checks the configuration and returns that of a connection.
+// parse checks the configuration and returns that of a connection, or all that is
+// wrong, joined.
 func (c *Config) parse() (*pgx.ConnConfig, error) {
-	bad := func(field, format string, args ...any) error {
-		return store.Errorf(store.Invalid, field+": "+format, args...).At(field)
+	var errs []error
+	wrong := func(field, format string, args ...any) {
+		errs = append(errs, store.Errorf(store.Invalid, field+": "+format, args...).At(field))
 	}
 	if err := store.CheckID("name", c.Name); err != nil {
-		return nil, err
+		errs = append(errs, err)
 	}
-	c.Query = strings.TrimRight(c.Query, "; \t\r\n")
-	switch {
-	case c.DSN == "":
-		return nil, bad("dsn", "missing; want one such as postgres://purger@db.example.com/app?sslmode=verify-full")
-	case c.Query == "":
-		return nil, bad("query", "missing; want a SELECT that yields id and status")
-	case len(c.Channel) > 63 || strings.ContainsRune(c.Channel, 0):
-		return nil, bad("channel", "%d bytes long; want up to 63", len(c.Channel))
-	case c.Conns < 1 || c.Conns > 64:
-		return nil, bad("conns", "%d; want 1 to 64", c.Conns)
-	case c.Fetch < 1 || c.Fetch > 100_000:
-		return nil, bad("fetch", "%d; want 1 to 100000", c.Fetch)
-	case c.Timeout < 100*time.Millisecond || c.Timeout > time.Hour:
-		return nil, bad("timeout", "%s; want 100ms to 1h", c.Timeout)
-	case c.SnapshotTimeout < time.Second || c.SnapshotTimeout > 24*time.Hour:
-		return nil, bad("snapshotTimeout", "%s; want 1s to 24h", c.SnapshotTimeout)
-	case c.Standby != StandbyRefused && c.Standby != StandbyAllowed:
-		return nil, bad("standby", "%q; want refused or allowed", c.Standby)
+	if c.Query = strings.TrimRight(c.Query, "; \t\r\n"); c.Query == "" {
+		wrong("query", "missing; want a SELECT that yields id and status")
 	}
+	if len(c.Channel) > 63 || strings.ContainsRune(c.Channel, 0) {
+		wrong("channel", "%d bytes long; want up to 63", len(c.Channel))
+	}
+	if c.Conns < 1 || c.Conns > 64 {
+		wrong("conns", "%d; want 1 to 64", c.Conns)
+	}
+	if c.Fetch < 1 || c.Fetch > 100_000 {
+		wrong("fetch", "%d; want 1 to 100000", c.Fetch)
+	}
+	if c.Timeout < 100*time.Millisecond || c.Timeout > time.Hour {
+		wrong("timeout", "%s; want 100ms to 1h", c.Timeout)
+	}
+	if c.SnapshotTimeout < time.Second || c.SnapshotTimeout > 24*time.Hour {
+		wrong("snapshotTimeout", "%s; want 1s to 24h", c.SnapshotTimeout)
+	}
+	if c.Standby != StandbyRefused && c.Standby != StandbyAllowed {
+		wrong("standby", "%q; want refused or allowed", c.Standby)
+	}
+	const wantDSN = "want one such as postgres://purger@db.example.com/app?sslmode=verify-full"
 	cc, err := pgx.ParseConfig(c.DSN)
-	if err != nil { // what pgx says of it may show a part of the password
-		return nil, bad("dsn", "it cannot be read; want one such as postgres://purger@db.example.com/app?sslmode=verify-full")
+	if c.DSN == "" {
+		wrong("dsn", "missing; %s", wantDSN)
+	} else if err != nil { // what pgx says of it may show a part of the password
+		wrong("dsn", "it cannot be read%s; %s", unreadable(err), wantDSN)
+	} else if host := inTheClear(&cc.Config); host != "" && !c.Insecure {
+		wrong("dsn", "the connection to %q may not be encrypted; want sslmode=verify-full in it, or insecure: true", host)
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
 	}
 	if cc.ConnectTimeout == 0 {
 		cc.ConnectTimeout = DefaultConnectTimeout
@@ -113,4 +133,13 @@ func (c *Config) parse() (*pgx.ConnConfig, error) {
 	cc.DefaultQueryExecMode = pgx.QueryExecModeDescribeExec
 	cc.RuntimeParams["application_name"] = "purger"
 	return cc, nil
+}
+
+// unreadable returns which file of a DSN cannot be read, such as sslrootcert; "" for
+// another error.
+func unreadable(err error) string {
+	if file := (*fs.PathError)(nil); errors.As(err, &file) {
+		return ", since " + file.Error()
+	}
+	return ""
 }

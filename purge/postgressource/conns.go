@@ -3,7 +3,6 @@ package postgressource
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -16,28 +15,17 @@ import (
 // conns keeps connections for look-ups.
 type conns struct {
 	dial func(context.Context) (*pgx.Conn, error)
-	bind string // settings of each transaction
-	// standby says that a standby may answer.
-	standby bool
-	free    chan struct{} // a place for each connection that may be under way
+	rule rule
+	free chan struct{} // a place for each connection that may be under way
 
 	mu     sync.Mutex
 	idle   []*pgx.Conn
 	closed bool
 }
 
-// newConns returns room for n connections, whose statements may take a time each.
-func newConns(n int, dial func(context.Context) (*pgx.Conn, error), timeout time.Duration, standby bool) *conns {
-	return &conns{dial: dial, bind: settings(timeout), standby: standby, free: make(chan struct{}, n)}
-}
-
-// settings returns the statement that sets, for the transaction, what the source
-// relies on. Nothing is set for the session: a pooler would refuse it, or give the
-// next transaction another session. It yields last whether the server is a standby,
-// for the same reason: a connection to a pooler outlives what is behind it.
-func settings(timeout time.Duration) string {
-	return fmt.Sprintf(`SELECT pg_catalog.set_config('TimeZone', 'UTC', true), pg_catalog.set_config('DateStyle', 'ISO, YMD', true),
-pg_catalog.set_config('statement_timeout', '%d', true), pg_catalog.pg_is_in_recovery()`, timeout.Milliseconds())
+// newConns returns room for n connections, whose transactions keep to a rule.
+func newConns(n int, dial func(context.Context) (*pgx.Conn, error), r rule) *conns {
+	return &conns{dial: dial, rule: r, free: make(chan struct{}, n)}
 }
 
 // with lends a connection, in a transaction that reads. A connection that was kept
@@ -66,15 +54,14 @@ func (c *conns) with(ctx context.Context, fn func(*pgx.Conn) error) error {
 // reading calls fn in a transaction. Behind a pooler it is that, too, what keeps the
 // server from changing between what describes a statement and what runs it.
 func (c *conns) reading(ctx context.Context, conn *pgx.Conn, fn func(*pgx.Conn) error) error {
-	const begin, end = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; ", "COMMIT"
-	err := answersAsPrimary(conn.PgConn().Exec(ctx, begin+c.bind))
+	err := c.rule.begin(ctx, conn, "READ COMMITTED")
 	switch {
-	case err == nil || c.standby && errors.Is(err, errStandby):
+	case err == nil:
 		err = fn(conn)
 	case !errors.Is(err, errStandby):
-		return err
+		return err // nothing was begun
 	}
-	if _, ended := conn.PgConn().Exec(ctx, end).ReadAll(); err == nil { // or else it rolls back
+	if _, ended := conn.PgConn().Exec(ctx, "COMMIT").ReadAll(); err == nil { // or else it rolls back
 		err = ended
 	}
 	return err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/tenantpurge/purger/purge"
 )
@@ -44,7 +45,7 @@ func (s *Source) Diagnose(ctx context.Context) ([]purge.Finding, error) {
 		} else if err != nil {
 			return err
 		} else {
-			found = append(found, aboutColumns(fields)...)
+			found = append(append(found, aboutColumns(fields)...), aboutZones(fields)...)
 			more, err := s.aboutChildren(ctx, conn, fields, role)
 			if err != nil {
 				return err
@@ -60,12 +61,26 @@ func (s *Source) Diagnose(ctx context.Context) ([]purge.Finding, error) {
 		}
 		return nil
 	})
+	found = append(found, s.aboutEncryption()...)
 	if err == nil && s.cfg.Channel != "" {
 		var f []purge.Finding
 		f, err = s.aboutChannel(whole)
 		found = append(found, f...)
 	}
 	return found, failed("diagnose", err)
+}
+
+// aboutEncryption looks at what the way to the server is like.
+func (s *Source) aboutEncryption() []purge.Finding {
+	switch open, blind := inTheClear(&s.conn.Config), unverified(&s.conn.Config); {
+	case open != "":
+		return []purge.Finding{{Severity: purge.SeverityWarning, Subject: "insecure",
+			Text: fmt.Sprintf("passwords and rows may go over the network to %q unencrypted; use sslmode=verify-full in the dsn", open)}}
+	case blind != "":
+		return []purge.Finding{{Severity: purge.SeverityWarning, Subject: "dsn",
+			Text: fmt.Sprintf("nobody looks at the certificate of %q: another server could take its place; use sslmode=verify-full", blind)}}
+	}
+	return nil
 }
 
 // aboutChildren looks at how those below a tenant are found.
@@ -124,4 +139,26 @@ func aboutColumns(fields []pgconn.FieldDescription) []purge.Finding {
 		}}
 	}
 	return nil
+}
+
+// aboutZones looks for times whose zone is a guess: what was written in local time, west
+// of Greenwich, would be taken for earlier than it was (G1).
+func aboutZones(fields []pgconn.FieldDescription) (found []purge.Finding) {
+	types := map[uint32]string{pgtype.TimestampOID: "timestamp without time zone", pgtype.DateOID: "date"}
+	for _, f := range fields {
+		typ := types[f.DataTypeOID]
+		if typ == "" || f.Name != columnNames()[colDisabledAt] && f.Name != columnNames()[colPurgeAt] {
+			continue
+		}
+		cast := f.Name
+		if f.DataTypeOID == pgtype.DateOID {
+			cast += "::timestamp"
+		}
+		found = append(found, purge.Finding{
+			Severity: purge.SeverityWarning, Subject: "query",
+			Text: fmt.Sprintf("%s is a %s, and is taken for UTC: written in the time of a zone west of it, it would be too early; want a timestamptz", f.Name, typ),
+			Fix:  fmt.Sprintf("%s AT TIME ZONE 'America/New_York' AS %s -- in the query, with the zone that it is written in", cast, f.Name),
+		})
+	}
+	return found
 }

@@ -89,17 +89,16 @@ func (at *columns) row(values [][]byte) purge.SourceRow {
 		}
 		t.PurgeAfterDays = n
 	}
-	for c, to := range map[int]*time.Time{colDisabledAt: &t.DisabledAt, colPurgeAt: &t.PurgeAt} {
-		s := text(c)
-		if s == nil {
-			continue
+	instant := func(c int) (at time.Time) {
+		if s := text(c); s != nil {
+			var err error
+			if at, err = parseTime(*s); err != nil && r.Err == nil {
+				r.Err = fmt.Errorf("%s %s: want a timestamp with time zone", columnNames()[c], store.Quote(*s))
+			}
 		}
-		v, err := parseTime(*s)
-		if err != nil {
-			r.Err = fmt.Errorf("%s %s: want a timestamp with time zone", columnNames()[c], store.Quote(*s))
-		}
-		*to = v
+		return at
 	}
+	t.DisabledAt, t.PurgeAt = instant(colDisabledAt), instant(colPurgeAt)
 	return r
 }
 

@@ -17,7 +17,7 @@ import (
 
 // Options are hooks. The zero value has none.
 type Options struct {
-	// Logger may be nil.
+	// Logger is told why the channel is not listened to; nil is none.
 	Logger *zap.Logger
 	// Connect replaces how connections are made; for tests.
 	Connect func(ctx context.Context, cfg *pgx.ConnConfig) (*pgx.Conn, error)
@@ -51,14 +51,15 @@ func New(cfg Config, opt Options) (*Source, error) {
 	if s.log == nil {
 		s.log = zap.NewNop()
 	}
-	s.conns = newConns(cfg.Conns, s.dial, cfg.Timeout, cfg.Standby == StandbyAllowed)
+	s.conns = newConns(cfg.Conns, s.dial, rule{timeout: cfg.Timeout, standby: cfg.Standby == StandbyAllowed})
 	return s, nil
 }
 
 // Name implements [purge.Source].
 func (s *Source) Name() string { return s.cfg.Name }
 
-// Close closes the connections that are kept.
+// Close closes the connections that are kept, and those that are in use when they come
+// back. A look-up that follows is Unavailable.
 func (s *Source) Close() error {
 	s.conns.close()
 	return nil
@@ -118,12 +119,8 @@ func (s *Source) Tenants(ctx context.Context, yield func(purge.SourceRow) error)
 // begin begins a snapshot and declares its cursor.
 func (s *Source) begin(ctx context.Context, conn *pgx.Conn) error {
 	err := s.statement(ctx, "begin a snapshot", func(ctx context.Context) error {
-		const begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
-		err := answersAsPrimary(conn.PgConn().Exec(ctx, begin+settings(s.cfg.SnapshotTimeout)))
-		if s.conns.standby && errors.Is(err, errStandby) {
-			return nil
-		}
-		return err
+		r := rule{timeout: s.cfg.SnapshotTimeout, standby: s.conns.rule.standby}
+		return r.begin(ctx, conn, "REPEATABLE READ")
 	})
 	if err != nil {
 		return err
@@ -229,7 +226,9 @@ func (s *Source) lookUp(ctx context.Context, ids []string) (map[string]purge.Sou
 }
 
 // Check reaches the server and looks at what the query yields, which it reads
-// nothing of. It implements [purge.Checker].
+// nothing of. It implements [purge.Checker]. Errors: Precondition for columns that are
+// not those of the package, for a standby, and for a search_path that is not in force;
+// Unavailable for all else.
 func (s *Source) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()

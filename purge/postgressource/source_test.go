@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/tenantpurge/purger/purge"
 	"github.com/tenantpurge/purger/purge/postgressource"
@@ -82,6 +81,16 @@ func TestTenants_ARowThatMakesNoSenseHoldsUpNoOther(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"soon", "inf", "days", "zero"}, bad); diff != "" || len(rows) != 8 {
 		t.Errorf("%d rows; those that make no sense: %s", len(rows), diff)
+	}
+}
+
+// TestTenants_OfARowWithSeveralMistakesTheFirstIsTold: each sync says the same.
+func TestTenants_OfARowWithSeveralMistakesTheFirstIsTold(t *testing.T) {
+	s := newDatabase(t, "SELECT 1").source(query("SELECT 't' || n AS id, 'disabled' AS status, 'then' AS purge_at, 'now' AS disabled_at FROM generate_series(1, 20) n"))
+	for _, r := range list(t, s) {
+		if r.Err == nil || !strings.HasPrefix(r.Err.Error(), "disabled_at") {
+			t.Errorf("%s: %v; want it to name disabled_at", r.Tenant.ID, r.Err)
+		}
 	}
 }
 
@@ -189,7 +198,7 @@ func TestSource_NoAnswerIsNeverNotFoundNorTheEnd(t *testing.T) {
 	s := d.source(func(c *postgressource.Config) { c.Timeout = time.Second })
 	cut := func(r purge.SourceRow) error {
 		if r.Tenant.ID == "t50" {
-			d.exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+			d.endConns()
 		}
 		return nil
 	}
@@ -202,27 +211,15 @@ func TestSource_NoAnswerIsNeverNotFoundNorTheEnd(t *testing.T) {
 	if _, err := s.Tenant(context.Background(), "t1"); err != nil {
 		t.Error(err)
 	}
-	d.exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+	d.endConns()
 	if _, err := s.Tenant(context.Background(), "t1"); err != nil {
 		t.Errorf("after the server closed an idle connection: %v", err)
 	}
-	lock, err := pgx.Connect(context.Background(), shared.DSN(d.name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lock.Close(context.Background())
-	if _, err := lock.Exec(context.Background(), "BEGIN; LOCK TABLE tenants"); err != nil {
-		t.Fatal(err)
-	}
-	began := time.Now()
-	_, err = s.Tenant(context.Background(), "t1")
-	if took := time.Since(began); err == nil || store.CodeOf(err) == store.NotFound || took > 5*time.Second {
-		t.Errorf("a table that is locked: %v after %s", err, took)
-	}
-	if _, err := lock.Exec(context.Background(), "ROLLBACK; DROP TABLE tenants"); err != nil {
-		t.Fatal(err)
-	}
-	_, err = s.Tenant(context.Background(), "t1")
+	d.dropTenants(func() error {
+		_, err := s.Tenant(context.Background(), "t1")
+		return err
+	})
+	_, err := s.Tenant(context.Background(), "t1")
 	wantUnavailable(t, "no table", err)
 	_, err = snapshot(s)
 	wantUnavailable(t, "no table", err)
