@@ -21,7 +21,8 @@ func (t *Target) KeepsAccount(ctx context.Context) (bool, error) {
 	return s.ledger != "", nil
 }
 
-// Account implements [purge.Accountant]: it asks the ledger.
+// Account implements [purge.Accountant]: it asks the ledger, and without one it is an
+// error. A purge that removed nothing has nothing there.
 func (t *Target) Account(ctx context.Context, purgeID string) (store.Counts, error) {
 	var sum store.Counts
 	s, err := t.schema(ctx)
@@ -41,18 +42,21 @@ func (t *Target) Account(ctx context.Context, purgeID string) (store.Counts, err
 	defer conn.Release()
 	ctx, cancel := t.bounded(ctx)
 	defer cancel()
-	rows, err := conn.Query(ctx, "SELECT kind, deleted FROM "+s.ledger+" WHERE target = $1 AND purge = $2", t.cfg.Name, purgeID)
-	if err != nil {
-		return sum, refused("ask the ledger", err)
-	}
-	var kind string
-	var n int64
-	_, err = pgx.ForEachRow(rows, []any{&kind, &n}, func() error {
-		k, err := store.ParseKind(kind)
-		if err == nil {
-			sum.Add(k, n)
-		}
+	b := &pgx.Batch{}
+	t.settings(b, true)
+	b.Queue("SELECT kind, deleted FROM "+s.ledger+" WHERE target = $1 AND purge = $2", t.cfg.Name, purgeID).Query(func(rows pgx.Rows) error {
+		var kind string
+		var n int64
+		_, err := pgx.ForEachRow(rows, []any{&kind, &n}, func() error {
+			k, err := store.ParseKind(kind)
+			if err == nil {
+				sum.Add(k, n)
+			}
+			return err
+		})
 		return err
 	})
+	err = conn.SendBatch(ctx, b).Close()
+	t.learn(conn, err)
 	return sum, refused("ask the ledger", err)
 }

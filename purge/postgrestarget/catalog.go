@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/tenantpurge/purger/store"
 )
 
@@ -30,6 +32,7 @@ type schema struct {
 	ledger        string  // quoted; "" when there is none that can be used
 	noLedger      error   // then: why not
 	impostor      bool    // then: the table of its name is no ledger
+	ledgerFix     string  // then: what makes it one, if anything does
 }
 
 // source is where the resources of one kind are. Either table or own is set, or
@@ -55,6 +58,13 @@ type table struct {
 	key   []keyColumn
 	// ordered: an index begins with the tenant column and goes on with the key.
 	ordered bool
+	// What hangs on its rows, and what keeps rows of other tenants from going along.
+	foreign []*foreignKey
+	guards  []guard
+	// Its keys to itself that refuse a deletion.
+	selfs []selfReference
+	// unfollowed: there are more ways from table to table than guards.
+	unfollowed bool
 }
 
 // keyColumn is a part of the key.
@@ -158,6 +168,9 @@ func (t *Target) load(ctx context.Context) (*schema, error) {
 		}
 		s.sources[kind] = src
 	}
+	if err := t.findForeignKeys(ctx, conn.Conn(), s); err != nil {
+		return nil, refused("look at the foreign keys", err)
+	}
 	if t.CountsSubscriptions() {
 		typ, err := describeSubscriptions(ctx, conn.Conn(), t.cfg.Subscriptions)
 		if err != nil && asPgError(err) == nil && store.CodeOf(err) == store.Internal {
@@ -166,6 +179,24 @@ func (t *Target) load(ctx context.Context) (*schema, error) {
 		s.subscriptions = counter{typ, refused("look at subscriptions", err)}
 	}
 	return s, nil
+}
+
+// findForeignKeys notes what hangs on the rows of each table.
+func (t *Target) findForeignKeys(ctx context.Context, conn *pgx.Conn, s *schema) error {
+	known := map[uint32]tenantColumn{}
+	for _, kind := range t.kinds {
+		if tbl := s.sources[kind].table; tbl != nil {
+			known[tbl.oid] = tenantColumn{tbl.num, tbl.tenant}
+		}
+	}
+	for _, kind := range t.kinds {
+		if tbl := s.sources[kind].table; tbl != nil && s.sources[kind].err == nil {
+			if err := describeForeignKeys(ctx, conn, tbl, known); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // noSuch says that something configured is not there. An operator may mend it.

@@ -18,9 +18,12 @@ import (
 type columnType struct {
 	sql string // as in a cast
 	// exact: equal values have equal texts. Without it equality must be checked
-	// twice, by the index and byte by byte.
+	// twice, by the index and byte by byte. Of texts the collation says so, which may have
+	// changed since it was looked at.
 	exact bool
 	bits  int // of an integer, else 0
+	// place names what has the type, for errors.
+	place string
 }
 
 // typeOf returns the type with an object id, false for one that has no place here.

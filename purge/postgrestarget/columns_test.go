@@ -195,3 +195,31 @@ func TestTarget_StatementsUseIndexes(t *testing.T) {
 		}
 	}
 }
+
+const caseless = "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);"
+
+// What is known of a column is a minute old at the most, and it may have changed since.
+func TestPurge_G4_ACollationThatChangesMergesNoTenants(t *testing.T) {
+	b := setUp{sql: caseless + `CREATE TABLE users (id bigint PRIMARY KEY, tenant_id text NOT NULL);
+INSERT INTO users VALUES (1, 'acme'), (2, 'ACME');`, config: byTable(map[store.Kind]postgrestarget.Kind{store.KindUser: {Table: "users", Tenant: "tenant_id"}})}.make(t)
+	if n, err := b.Count(t.Context(), "acme", store.KindUser); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	b.server.Exec(t, b.db, "ALTER TABLE users ALTER tenant_id TYPE text COLLATE ci")
+	_, err := b.Purge(t.Context(), users("acme", all))
+	if wantCode(t, err, store.Unavailable); b.server.Int(t, b.db, "SELECT count(*) FROM users") != 2 {
+		t.Error("rows are gone by what is out of date")
+	}
+	b.wantStep(t, users("acme", all), 1, false) // it is looked at anew
+	if n := b.left(t, "ACME", store.KindUser); n != 1 {
+		t.Error("the user of ACME went with acme")
+	}
+}
+
+func TestDiagnose_G4_TellsOfStatementsOnACollationThatMergesTenants(t *testing.T) {
+	b := setUp{sql: caseless + `CREATE TABLE users (id bigint PRIMARY KEY, tenant_id text COLLATE ci NOT NULL, name text COLLATE ci);`,
+		config: byTable(map[store.Kind]postgrestarget.Kind{store.KindUser: {
+			Count: "SELECT count(*) FROM users WHERE tenant_id = $1", Delete: "DELETE FROM users WHERE tenant_id = $1",
+		}})}.make(t)
+	wantNoFinding(t, wantFindings(t, b.Target, `warning user: its statements name public.users, and in the column tenant_id texts that differ may be equal, since its collation is nondeterministic: rows of a tenant with another id could go; compare it as tenant_id COLLATE "C" = $1`), "column name")
+}

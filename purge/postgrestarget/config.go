@@ -3,6 +3,9 @@ package postgrestarget
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,10 +21,14 @@ import (
 type Config struct {
 	// Name is the target's, see [purge.Target].
 	Name string
-	// DSN is a connection string, as a URL or in keywords. It is a secret. Unless
-	// it says otherwise with target_session_attrs, only a primary is accepted: a
-	// standby may count what is long gone.
+	// DSN is a connection string, as a URL or in keywords. It is a secret. Only a
+	// primary is asked, whatever target_session_attrs is: a standby may lack rows
+	// that are new, and count what is long gone. Of several hosts the first primary
+	// is taken.
 	DSN string `config:"dsn"`
+	// Insecure allows connections without TLS to hosts that are not this machine; rows
+	// and passwords can then be read and changed on the way.
+	Insecure bool
 	// Kinds holds what to do for each kind; at least one, unless there is
 	// Subscriptions.
 	Kinds map[store.Kind]Kind
@@ -30,13 +37,13 @@ type Config struct {
 	// and an error are no answer, and then it is not purged either. "" asks for
 	// none.
 	Subscriptions string
-	// StatementTimeout bounds every statement; 0 is 25 s. It is to be less than the
-	// time-out of a call, see [Config.CheckPolicy].
+	// StatementTimeout bounds every statement, 100 ms to 1 h; 0 is 25 s. It is to be
+	// less than the time-out of a call, see [Config.CheckPolicy].
 	StatementTimeout time.Duration
-	// LockTimeout bounds the wait for a lock: purger gives way to the
+	// LockTimeout bounds the wait for a lock, 10 ms to 1 h: purger gives way to the
 	// application. 0 is 2 s.
 	LockTimeout time.Duration
-	// ConnectTimeout bounds a connection attempt; 0 is 5 s.
+	// ConnectTimeout bounds a connection attempt, 100 ms to 1 min; 0 is 5 s.
 	ConnectTimeout time.Duration
 	// Connections is the largest number of connections, 2 to 100; 0 is 8.
 	Connections int
@@ -45,7 +52,7 @@ type Config struct {
 	Ledger string
 }
 
-// Options are for the process, not for the operator.
+// Options are for the process, not for the operator. The zero value has none.
 type Options struct {
 	// Logger gets what no caller sees; nil is none.
 	Logger *zap.Logger
@@ -116,12 +123,12 @@ func (c Config) validate() error {
 	if text := c.subscriptionProblem(); text != "" {
 		wrong("subscriptions", "%s", text)
 	}
-	for kind, k := range c.Kinds {
+	for _, kind := range slices.Sorted(maps.Keys(c.Kinds)) {
 		if _, err := store.ParseKind(string(kind)); err != nil {
 			wrong("kinds", "%q is not a kind; want one of %v", string(kind), store.Kinds())
 			continue
 		}
-		for _, problem := range k.problems() {
+		for _, problem := range c.Kinds[kind].problems() {
 			at := "kinds." + string(kind) + problem.field
 			wrong(at, "%s", problem.text)
 		}
@@ -139,7 +146,7 @@ func (c Config) validate() error {
 // poolConfig turns the DSN into what the pool needs. An error has nothing of
 // the DSN in it.
 func (c Config) poolConfig() (*pgxpool.Config, error) {
-	const want = "want a URL such as postgres://role@host/database, or keywords such as host=... dbname=..."
+	const want = "want a URL such as postgres://role@host/database?sslmode=verify-full, or keywords such as host=... dbname=... sslmode=verify-full"
 	if strings.TrimSpace(c.DSN) == "" {
 		return nil, store.Errorf(store.Invalid, "dsn: is missing; %s", want).At("dsn")
 	}
@@ -147,9 +154,12 @@ func (c Config) poolConfig() (*pgxpool.Config, error) {
 	if err != nil {
 		return nil, store.Errorf(store.Invalid, "dsn: cannot be used: %s; %s", dsnProblem(err), want).At("dsn")
 	}
+	if host := inTheClear(&p.ConnConfig.Config); host != "" && !c.Insecure {
+		return nil, store.Errorf(store.Invalid, "dsn: the connection to %q may not be encrypted; want sslmode=verify-full in it, or insecure: true", host).At("dsn")
+	}
 	p.MaxConns, p.MinConns, p.MinIdleConns = int32(c.Connections), 0, 0 //nolint:gosec // 2 to 100
 	p.ConnConfig.ConnectTimeout = c.ConnectTimeout
-	if p.ConnConfig.ValidateConnect == nil {
+	if p.ConnConfig.ValidateConnect == nil { // to go past the standbys among several hosts
 		p.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
 	}
 	if p.ConnConfig.RuntimeParams["application_name"] == "" {
@@ -168,15 +178,18 @@ func dsnProblem(err error) string {
 		"invalid min_protocol_version", "invalid max_protocol_version", "unknown channel_binding value", "invalid require_auth",
 	} {
 		if strings.Contains(err.Error(), "`: "+text) {
+			if file := (*fs.PathError)(nil); errors.As(err, &file) { // that of sslrootcert, sslcert or sslkey
+				return text + ": " + file.Error()
+			}
 			return text
 		}
 	}
 	return "it does not parse"
 }
 
-// CheckPolicy returns an error unless a statement ends before the call that it is for:
-// one that takes too long is to be told from a caller who has gone, since it is tried
-// again with less.
+// CheckPolicy returns an error, [store.Invalid] at statementTimeout, unless a statement
+// ends before the call that it is for: one that takes too long is to be told from a
+// caller who has gone, since it is tried again with less.
 func (c Config) CheckPolicy(p purge.Policy) error {
 	if c.withDefaults().StatementTimeout < p.Timeout {
 		return nil

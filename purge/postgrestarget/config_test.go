@@ -2,6 +2,7 @@ package postgrestarget_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -17,8 +18,10 @@ func TestNew_RefusesWithTheField(t *testing.T) {
 		change func(*postgrestarget.Config)
 		fields []string
 	}{
-		"fine":         {func(*postgrestarget.Config) {}, nil},
-		"keywords":     {func(c *postgrestarget.Config) { c.DSN = "host=db.example dbname=app user=purger password=hunter2" }, nil},
+		"fine": {func(*postgrestarget.Config) {}, nil},
+		"keywords": {func(c *postgrestarget.Config) {
+			c.DSN = "host=db.example dbname=app user=purger password=hunter2 sslmode=verify-full"
+		}, nil},
 		"no name":      {func(c *postgrestarget.Config) { c.Name = "" }, []string{"name"}},
 		"store":        {func(c *postgrestarget.Config) { c.Name = "store" }, []string{"name"}},
 		"no dsn":       {func(c *postgrestarget.Config) { c.DSN = " " }, []string{"dsn"}},
@@ -72,7 +75,7 @@ func TestNew_RefusesWithTheField(t *testing.T) {
 		}, []string{"connections", "lockTimeout", "statementTimeout"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg := postgrestarget.Config{Name: "app", DSN: "postgres://purger:hunter2@db.example/app", Kinds: tables()}
+			cfg := postgrestarget.Config{Name: "app", DSN: "postgres://purger:hunter2@db.example/app?sslmode=verify-full", Kinds: tables()}
 			c.change(&cfg)
 			target, err := postgrestarget.New(cfg, postgrestarget.Options{})
 			if err == nil {
@@ -89,14 +92,33 @@ func TestNew_RefusesWithTheField(t *testing.T) {
 	}
 }
 
+// TestNew_SaysWhatIsWrongInOneOrder, and not in that of a map.
+func TestNew_SaysWhatIsWrongInOneOrder(t *testing.T) {
+	wrong := func() string {
+		_, err := postgrestarget.New(postgrestarget.Config{Name: "app", DSN: "host=localhost", Kinds: map[store.Kind]postgrestarget.Kind{
+			"b": {}, "a": {}, store.KindUser: {Count: "SELECT 1", Delete: "SELECT 1"}, store.KindAPIKey: {Table: "t"},
+		}}, postgrestarget.Options{})
+		return fmt.Sprint(err)
+	}
+	first := wrong()
+	for range 20 {
+		if again := wrong(); again != first {
+			t.Fatalf("one time\n%s\nand another time\n%s", first, again)
+		}
+	}
+}
+
 // fields returns what fields an error is about, all of them Invalid.
 func fields(err error) []string {
 	if err == nil {
 		return nil
 	}
 	errs := []error{err}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		errs = joined.Unwrap()
+	for i := 0; i < len(errs); i++ {
+		if joined, ok := errs[i].(interface{ Unwrap() []error }); ok {
+			errs = append(errs[:i], append(joined.Unwrap(), errs[i+1:]...)...)
+			i--
+		}
 	}
 	var found []string
 	for _, err := range errs {

@@ -31,11 +31,7 @@ func (t *Target) countGroup(ctx context.Context, calls []*counting) {
 		answerRest(calls, refused("count", err))
 		return
 	}
-	kinds := map[store.Kind][]*counting{}
-	for _, p := range calls {
-		kinds[p.kind] = append(kinds[p.kind], p)
-	}
-	for _, group := range kinds {
+	for _, group := range byKind(calls) {
 		err := t.countTogether(ctx, conn, s, group)
 		if aboutRows(err) {
 			for i := range group {
@@ -62,42 +58,24 @@ func (t *Target) countTogether(ctx context.Context, conn *pgxpool.Conn, s *schem
 	defer cancel()
 	b := &pgx.Batch{}
 	t.settings(b, true)
-	tables := map[*table][]*counting{}
-	for _, p := range calls {
-		src := s.sources[p.kind]
-		switch {
-		case p.answered:
-		case src.err != nil:
-			p.answer(0, t.advised(src.err))
-		case src.own != nil:
-			if fitting(p, src) {
+	for _, part := range byKind(calls) {
+		src := s.sources[part[0].kind]
+		var inTable []*counting
+		for _, p := range part {
+			switch {
+			case p.answered:
+			case src.err != nil:
+				p.answer(0, t.advised(src.err))
+			case !fitting(p, src):
+			case src.own != nil:
 				queueOwnCount(b, src.own, p)
+			default:
+				inTable = append(inTable, p)
 			}
-		case fitting(p, src):
-			tables[src.table] = append(tables[src.table], p)
 		}
-	}
-	for tbl, group := range tables {
-		found := map[string]int64{}
-		b.Queue(tbl.countSQL(), tbl.typ.values(tenantsOf(group))).Query(func(rows pgx.Rows) error {
-			var id string
-			var n int64
-			_, err := pgx.ForEachRow(rows, []any{&id, &n}, func() error {
-				found[id] = n
-				return nil
-			})
-			if err != nil {
-				return err
-			}
-			for _, p := range group {
-				sum := int64(0)
-				for _, id := range p.fit {
-					sum += found[id]
-				}
-				p.answer(sum, nil)
-			}
-			return nil
-		})
+		if len(inTable) > 0 {
+			queueCount(b, src.table, inTable)
+		}
 	}
 	if b.Len() == 1 {
 		return nil // only the settings
@@ -105,6 +83,30 @@ func (t *Target) countTogether(ctx context.Context, conn *pgxpool.Conn, s *schem
 	err := conn.SendBatch(ctx, b).Close()
 	t.learn(conn, err)
 	return err
+}
+
+// queueCount queues one statement for calls about a table.
+func queueCount(b *pgx.Batch, tbl *table, calls []*counting) {
+	b.Queue(tbl.countSQL(), tbl.typ.values(tenantsOf(calls))).Query(func(rows pgx.Rows) error {
+		found := map[string]int64{}
+		var id string
+		var n int64
+		_, err := pgx.ForEachRow(rows, []any{&id, &n}, func() error {
+			found[id] = n
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, p := range calls {
+			sum := int64(0)
+			for _, id := range p.fit {
+				sum += found[id]
+			}
+			p.answer(sum, nil)
+		}
+		return nil
+	})
 }
 
 // queueOwnCount queues the operator's statement for each tenant of a call. What is

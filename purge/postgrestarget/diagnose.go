@@ -35,6 +35,7 @@ func (t *Target) Diagnose(ctx context.Context) ([]purge.Finding, error) {
 	if t.pooler.found.Load() {
 		d.add(purge.SeverityInfo, "connection", "", "a pooler stands before the database: no statement is prepared, and nothing is set beyond a transaction")
 	}
+	d.encryption()
 	if err = d.findPurgers(ctx); err == nil {
 		err = d.role(ctx)
 	}
@@ -57,6 +58,17 @@ func (t *Target) Diagnose(ctx context.Context) ([]purge.Finding, error) {
 		return cmp.Compare(slices.Index(order, a.Severity), slices.Index(order, b.Severity))
 	})
 	return d.found, refused("diagnose", err)
+}
+
+// encryption looks at what the way to the server is like.
+func (d *diagnosis) encryption() {
+	cfg := &d.target.pool.Config().ConnConfig.Config
+	switch open, blind := inTheClear(cfg), unverified(cfg); {
+	case open != "":
+		d.add(purge.SeverityWarning, "insecure", "", "passwords and rows may go over the network to %q unencrypted; use sslmode=verify-full in the dsn", open)
+	case blind != "":
+		d.add(purge.SeverityWarning, "dsn", "", "nobody looks at the certificate of %q: another server could take its place; use sslmode=verify-full", blind)
+	}
 }
 
 // diagnosis gathers findings.
@@ -92,6 +104,9 @@ func (d *diagnosis) kind(ctx context.Context, kind store.Kind) error {
 		d.add(purge.SeverityError, string(kind), "", "%s", src.err)
 		return nil //nolint:nilerr // it is a finding
 	case src.own != nil:
+		if err := d.collations(ctx, kind, src.own); err != nil {
+			return err
+		}
 		d.own(ctx, kind, src.own)
 		limit := "and removes up to a limit at a time"
 		severity := purge.SeverityInfo
@@ -101,7 +116,7 @@ func (d *diagnosis) kind(ctx context.Context, kind store.Kind) error {
 		d.add(severity, string(kind), "", "has statements of its own, which PostgreSQL understands; delete takes one tenant at a time %s", limit)
 		return nil
 	}
-	for _, look := range []func(context.Context, *table) error{d.rights, d.columns, d.foreignKeys} {
+	for _, look := range []func(context.Context, *table) error{d.rights, d.columns, d.vetoes, d.foreignKeys} {
 		if err := look(ctx, src.table); err != nil {
 			return err
 		}
@@ -123,14 +138,9 @@ func (d *diagnosis) subject(tbl *table) string {
 func (d *diagnosis) subscriptions(ctx context.Context) {
 	err := d.schema.subscriptions.err
 	if err == nil {
-		b := &pgx.Batch{}
-		d.target.settings(b, true)
 		typ := d.schema.subscriptions.typ
-		b.Queue(d.target.cfg.Subscriptions, typ.value(typ.nobody())).Query(func(rows pgx.Rows) error {
-			_, err := onlyNumber("subscriptions", rows)
-			return err
-		})
-		err = refused("subscriptions", d.conn.SendBatch(ctx, b).Close())
+		_, err = d.target.askSubscriptions(ctx, d.conn, typ, typ.nobody())
+		err = refused("subscriptions", err)
 	}
 	if err != nil {
 		d.add(purge.SeverityError, "subscriptions", "", "%s", err)

@@ -35,10 +35,18 @@ GRANT DELETE ON credentials TO purger_sick;
 GRANT INSERT ON billing TO purger_sick;
 `
 
+// aboutTests reports whether a finding is that servers of tests sync nothing to disk.
+func aboutTests(f purge.Finding) bool {
+	return f.Subject == "server" && strings.Contains(f.Text, " is off: after a crash of the machine")
+}
+
 // told returns findings as text, each in a line, without what they would mend.
 func told(findings []purge.Finding) []string {
 	var lines []string
 	for _, f := range findings {
+		if aboutTests(f) {
+			continue
+		}
 		lines = append(lines, fmt.Sprintf("%s %s: %s", f.Severity, f.Subject, f.Text))
 	}
 	return lines
@@ -65,8 +73,9 @@ func TestDiagnose(t *testing.T) {
 		`warning user "public"."users": no index begins with the tenant column "tenant_id": every count and every step reads the whole table`,
 		`warning user "public"."users": the tenant column "tenant_id" may be NULL: such rows belong to nobody and are never purged`,
 		`warning public.api_keys: the foreign key "api_keys_user_id_fkey" (user_id) to public.users has no index: each row that is deleted there reads this whole table`,
+		`warning public.credentials: rows go along with those of public.users, by the foreign key "credentials_user_id_fkey", which does not contain the tenant column on both sides: rows of other tenants go, too, since the role may not read what would tell them; with the right to, the purge of a tenant is refused; see how many there are`,
 		`warning public.events: the foreign key "events_session_id_fkey" (session_id) to public.sessions has no index: each row that is deleted there reads this whole table`,
-		`warning public.events: the foreign key "events_session_id_fkey" refuses the deletion from public.sessions while rows refer to it, and nothing here purges them; let them go along, or have a kind delete them before`,
+		`warning public.events: the foreign key "events_session_id_fkey" refuses the deletion from public.sessions while rows refer to it, and nothing here purges them; have a kind delete them before, or let the key be ON DELETE SET NULL; ON DELETE CASCADE is for rows that are nobody else's, which cannot be told, since there is no tenant column`,
 		`warning public.sessions: the foreign key "sessions_user_id_fkey" (user_id) to public.users has no index: each row that is deleted there reads this whole table`,
 		`warning "purger_ledger": there is no ledger: when a connection is lost at COMMIT, counts become a lower bound`,
 		`info apiKey "public"."api_keys": its number of rows is not known: it was never analyzed`,
@@ -78,7 +87,8 @@ func TestDiagnose(t *testing.T) {
 	if diff := cmp.Diff(want, told(findings)); diff != "" {
 		t.Errorf("findings (-want +got):\n%s", diff)
 	}
-	// What is said to mend is run as it stands, and then is found no more.
+	// What is said to mend is run as it stands, and then is found no more; the rest is to
+	// be decided.
 	if mended := mend(t, b, findings); mended < 14 {
 		t.Errorf("%d findings had statements that mend them, want more", mended)
 	}
@@ -88,10 +98,11 @@ func TestDiagnose(t *testing.T) {
 	}
 	want = []string{
 		`error oauthClient: there is no table "oauth_clients", or the role may not use its schema`,
+		`warning public.credentials: rows go along with those of public.users, by the foreign key "credentials_user_id_fkey", which does not contain the tenant column on both sides: where there are rows of other tenants, the purge of a tenant is refused; see how many there are`,
+		`warning public.events: the foreign key "events_session_id_fkey" refuses the deletion from public.sessions while rows refer to it, and nothing here purges them; have a kind delete them before, or let the key be ON DELETE SET NULL; ON DELETE CASCADE is for rows that are nobody else's, which cannot be told, since there is no tenant column`,
 		`info apiKey "public"."api_keys": about 0 rows`,
 		`info credential "public"."credentials": about 0 rows`,
 		`info user "public"."users": about 1234 rows`,
-		`info public.events: rows go along with those of public.sessions, by the foreign key "events_session_id_fkey", and are not counted`,
 		`info public.sessions: rows go along with those of public.users, by the foreign key "sessions_user_id_fkey", and are not counted`,
 	}
 	if diff := cmp.Diff(want, told(after)); diff != "" {
@@ -105,7 +116,7 @@ func mend(t *testing.T, b *bench, findings []purge.Finding) int {
 	t.Helper()
 	mended := 0
 	for _, f := range findings {
-		if f.Fix == "" {
+		if f.Fix == "" || aboutTests(f) {
 			continue
 		}
 		if !strings.HasSuffix(f.Fix, ";") {
@@ -177,9 +188,9 @@ REVOKE CREATE ON SCHEMA public FROM PUBLIC; GRANT SELECT ON users TO purger_shut
 // PostgreSQL makes no index concurrently on a table with partitions.
 func TestDiagnose_MendsTablesWithPartitions(t *testing.T) {
 	b := setUp{noLedger: true, sql: `
-CREATE TABLE users (id bigint, tenant_id text NOT NULL, PRIMARY KEY (id)) PARTITION BY HASH (id);
+CREATE TABLE users (id bigint, tenant_id text NOT NULL, PRIMARY KEY (id), UNIQUE (tenant_id, id)) PARTITION BY HASH (id);
 CREATE TABLE users_0 PARTITION OF users FOR VALUES WITH (MODULUS 1, REMAINDER 0);
-CREATE TABLE "user Notes" (id bigint, day int, user_id bigint, CONSTRAINT "of a user" FOREIGN KEY (user_id) REFERENCES users
+CREATE TABLE "user Notes" (id bigint, day int, tenant text, user_id bigint, CONSTRAINT "of a user" FOREIGN KEY (tenant, user_id) REFERENCES users (tenant_id, id)
   MATCH FULL ON UPDATE CASCADE ON DELETE RESTRICT DEFERRABLE INITIALLY DEFERRED, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
 DROP ROLE IF EXISTS purger; ALTER TABLE users OWNER TO postgres;
 `, config: func(c *postgrestarget.Config) {
@@ -257,7 +268,7 @@ func TestDiagnose_TellsWhyTheLedgerIsNotUsed(t *testing.T) {
 		}
 		var about []purge.Finding
 		for _, f := range findings {
-			if f.Severity != purge.SeverityInfo {
+			if f.Severity != purge.SeverityInfo && !aboutTests(f) {
 				about = append(about, f)
 			}
 		}

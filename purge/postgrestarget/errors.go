@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -21,10 +22,10 @@ func asPgError(err error) *pgconn.PgError {
 	return nil
 }
 
-// refused returns nil for nil, and turns an error that is known to have had no effect into one with a
-// code. Its text says what PostgreSQL said, but not the detail, which quotes
-// values of rows. The chain ends here: a time-out that had no effect must not be
-// taken for a lost answer.
+// refused returns nil for nil, and turns an error that is known to have had no
+// effect into one with a code. Its text says what PostgreSQL said, but not the
+// detail, which quotes values of rows. The chain ends here: a time-out that had no
+// effect must not be taken for a lost answer.
 func refused(doing string, err error) error {
 	if err == nil {
 		return nil
@@ -40,9 +41,19 @@ func refused(doing string, err error) error {
 	return store.Errorf(codeOf(pg.Code), "%s: %s", doing, describe(pg))
 }
 
-// describe returns what the server said, in one line and without values.
+// quoted finds what PostgreSQL quotes in a message, in whatever language.
+var quoted = regexp.MustCompile(`(?s)["«»„“”].*["«»„“”]`)
+
+// describe returns what the server said, in one line and without values. Of the
+// messages it is those about data (class 22) that may quote one.
 func describe(pg *pgconn.PgError) string {
+	if ofApplication(pg) {
+		return applications(pg)
+	}
 	text := pg.Message
+	if strings.HasPrefix(pg.Code, "22") {
+		text = quoted.ReplaceAllString(text, `"..."`)
+	}
 	if pg.ConstraintName != "" && !strings.Contains(text, pg.ConstraintName) {
 		text += fmt.Sprintf(" (constraint %q of %q)", pg.ConstraintName, pg.TableName)
 	}
@@ -61,6 +72,31 @@ func describe(pg *pgconn.PgError) string {
 		}
 	}
 	return fmt.Sprintf("%s (SQLSTATE %s)", text, pg.Code)
+}
+
+// ofApplication reports whether code of the application, or another server, has worded
+// an error, whatever the SQLSTATE that it gave it: it may have put anything in.
+func ofApplication(pg *pgconn.PgError) bool {
+	switch pg.Routine {
+	case "exec_stmt_raise", "exec_stmt_assert", "pgfdw_report_error", "dblink_res_error":
+		return true
+	}
+	return strings.HasPrefix(pg.Code, "P0") || strings.HasPrefix(pg.File, "pl") // pl_exec.c, plpy_elog.c, plperl.c
+}
+
+// routine finds the function in what PostgreSQL says of where an error arose; its
+// arguments are shown as types.
+var routine = regexp.MustCompile(`^PL/\S+.*? (\S+\([^()]*\)) \S+ [0-9]+`)
+
+// applications is [describe] for an error that code of the application has worded.
+// Neither its text is shown nor the names that the code may have given it.
+func applications(pg *pgconn.PgError) string {
+	where := ""
+	first, _, _ := strings.Cut(pg.Where, "\n")
+	if m := routine.FindStringSubmatch(first); m != nil {
+		where = " " + m[1]
+	}
+	return fmt.Sprintf("code of the application in the database%s raised an error, which the server's log has (SQLSTATE %s)", where, pg.Code)
 }
 
 // plain returns the text of an error that is not the server's. That of a failed
@@ -88,6 +124,7 @@ const (
 	codeWrongType             = "42804"
 	codeSerialization         = "40001"
 	codeCheckViolation        = "23514" // of a domain
+	codeForeignKey            = "23503"
 	codeNoStatement           = "26000"
 	codeStatementExists       = "42P05"
 	codeProtocolViolation     = "08P01" // what PgBouncer gives to its own errors
@@ -116,7 +153,7 @@ func codeOf(state string) store.Code {
 func schemaChanged(err error) bool {
 	pg := asPgError(err)
 	if pg == nil {
-		return false
+		return errors.Is(err, errMerged)
 	}
 	switch pg.Code {
 	case codeUndefinedTable, codeUndefinedColumn, codeInvalidSchema, codePlanChanged, codeInsufficientPrivilege,
@@ -144,6 +181,9 @@ func rolledBack(err error) bool {
 // rows are like: locked, referenced, too many. Then the others may fare better
 // alone.
 func aboutRows(err error) bool {
+	if errors.Is(err, errStrays) {
+		return true
+	}
 	pg := asPgError(err)
 	if pg == nil || severity(pg) != "ERROR" {
 		return false

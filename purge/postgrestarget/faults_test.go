@@ -279,18 +279,6 @@ func TestPurge_ServerRestarted(t *testing.T) {
 	b.wantStep(t, users("acme", all), 3, false)
 }
 
-func TestTarget_G6_StandbyIsNotAsked(t *testing.T) {
-	b := setUp{server: pgtest.Start(t)}.make(t)
-	if err := b.server.Demote(); err != nil {
-		t.Fatal(err)
-	}
-	b.Target = b.again(t, setUp{}, b.server.DSN(b.db))
-	if n, err := b.Count(t.Context(), "acme", store.KindUser); err == nil {
-		t.Errorf("Count = %d of a standby, which may be behind; want an error", n)
-	}
-	b.wantRefusal(t, users("acme", all), store.Unavailable)
-}
-
 func TestPurge_BackendStopped(t *testing.T) {
 	b := setUp{options: postgrestarget.Options{Pool: func(c *pgxpool.Config) { c.MaxConns = 2 }}}.make(t)
 	b.add(t, "acme", store.KindUser, 4)

@@ -3,6 +3,7 @@ package postgrestarget
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -22,7 +23,7 @@ func ledgerColumns() []string {
 // What goes by the name of the ledger: its columns that the ledger has too, or
 // that want a value, and whether an ON CONFLICT finds its key.
 const ledgerQuery = `
-SELECT n.nspname, c.relname, c.relkind IN ('r', 'p'), current_user,
+SELECT n.nspname, c.relname, c.relkind IN ('r', 'p'), c.relpersistence = 'p', current_user,
        array(SELECT p FROM unnest('{SELECT,INSERT,UPDATE}'::text[]) p WHERE NOT pg_catalog.has_table_privilege(c.oid, p)),
        pg_catalog.row_security_active(c.oid),
        array(SELECT pg_catalog.format('%s %s', a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)) FROM pg_catalog.pg_attribute a
@@ -42,17 +43,17 @@ func (t *Target) findLedger(ctx context.Context, conn *pgx.Conn, s *schema) erro
 	if err != nil {
 		return err
 	}
-	s.ledger, s.noLedger, s.impostor = "", nil, false
+	s.ledger, s.noLedger, s.impostor, s.ledgerFix = "", nil, false, ""
 	columns := ledgerColumns()
 	names := make([]string, len(columns))
 	for i, c := range columns {
 		names[i], _, _ = strings.Cut(c, " ")
 	}
 	var schemaName, tableName, user string
-	var isTable, policed, keyed bool
+	var isTable, lasting, policed, keyed bool
 	var missing, found []string
 	err = conn.QueryRow(ctx, ledgerQuery, name.Sanitize(), names).
-		Scan(&schemaName, &tableName, &isTable, &user, &missing, &policed, &found, &keyed)
+		Scan(&schemaName, &tableName, &isTable, &lasting, &user, &missing, &policed, &found, &keyed)
 	switch pg := asPgError(err); {
 	case errors.Is(err, pgx.ErrNoRows):
 		s.noLedger = noSuch(`there is no ledger %s: create it with "purger target init %s"`, name.Sanitize(), t.cfg.Name)
@@ -71,6 +72,10 @@ func (t *Target) findLedger(ctx context.Context, conn *pgx.Conn, s *schema) erro
 		s.impostor = true
 		s.noLedger = noSuch(`%s is not a ledger as "purger target init %s" makes it (%s): rename it, or give the ledger another name`,
 			ledger, t.cfg.Name, difference(isTable, columns, found))
+	case !lasting:
+		s.impostor = true
+		s.noLedger = noSuch("%s is no ledger while a crash of the server empties it", ledger)
+		s.ledgerFix = fmt.Sprintf("ALTER TABLE %s SET LOGGED", ledger)
 	case len(missing) > 0:
 		s.noLedger = noSuch("the role may not use the ledger: GRANT %s ON %s TO %s", strings.Join(missing, ", "), ledger, quote(user))
 	case policed:

@@ -71,16 +71,16 @@ func (k Kind) problems() []problem {
 	case table && own:
 		add("", "has both a table and statements; want table and tenant, or count and delete")
 	case own:
-		for field, statement := range map[string]string{".count": k.Count, ".delete": k.Delete} {
+		for _, s := range []struct{ field, sql string }{{".count", k.Count}, {".delete", k.Delete}} {
 			switch {
-			case strings.TrimSpace(statement) == "":
-				add(field, "is missing; want a statement with $1 for the tenant")
-			case strings.ContainsRune(statement, 0):
-				add(field, "has a NUL byte")
-			case !tenantParameter.MatchString(statement):
-				add(field, "has no $1; want it where the tenant's id belongs")
-			case otherParameter.MatchString(statement), field == ".count" && limitParameter.MatchString(statement):
-				add(field, "has a parameter too many; want $1 for the tenant, and in delete $2 for the largest number of rows")
+			case strings.TrimSpace(s.sql) == "":
+				add(s.field, "is missing; want a statement with $1 for the tenant")
+			case strings.ContainsRune(s.sql, 0):
+				add(s.field, "has a NUL byte")
+			case !tenantParameter.MatchString(s.sql):
+				add(s.field, "has no $1; want it where the tenant's id belongs")
+			case otherParameter.MatchString(s.sql), s.field == ".count" && limitParameter.MatchString(s.sql):
+				add(s.field, "has a parameter too many; want $1 for the tenant, and in delete $2 for the largest number of rows")
 			}
 		}
 	default:

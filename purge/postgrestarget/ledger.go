@@ -12,7 +12,7 @@ import (
 
 // LedgerSQL returns the statements with which [Target.Init] creates a ledger,
 // for an administrator who does it by hand. name is as in [Config.Ledger]; role
-// is granted what purger needs of it, none for "".
+// is granted what purger needs of it, none for "". Errors: [store.Invalid].
 func LedgerSQL(name, role string) (string, error) {
 	if name == "" {
 		name = defaultLedger
@@ -44,7 +44,8 @@ const ledgerLock = 0x70757267 // "purg"
 
 // Init implements [purge.Initializer]: it creates the ledger. That takes the
 // right to create tables, which purger should not keep: an administrator may run
-// [LedgerSQL] in its place.
+// [LedgerSQL] in its place, and is shown it by the error, [store.Forbidden], of a role
+// without that right. A ledger that is there stays as it is.
 func (t *Target) Init(ctx context.Context) error {
 	sql, err := LedgerSQL(t.cfg.Ledger, "")
 	if err != nil {
@@ -66,7 +67,7 @@ func (t *Target) Init(ctx context.Context) error {
 		return found.noLedger
 	}
 	err = pgx.BeginFunc(ctx, conn.Conn(), func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "SELECT pg_catalog.pg_advisory_xact_lock($1)", int64(ledgerLock)); err != nil {
+		if _, err := tx.Exec(ctx, "SELECT pg_catalog.pg_advisory_xact_lock($1), "+durable, int64(ledgerLock)); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, sql)

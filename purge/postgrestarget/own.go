@@ -50,6 +50,7 @@ func tenantOf(which string, d *pgconn.StatementDescription) (columnType, error) 
 		return columnType{}, store.Errorf(store.Invalid,
 			"%s: PostgreSQL gives $1 a type that no tenant's id has; want text, varchar, uuid or an integer, as in $1::text", which)
 	}
+	typ.place = "$1 of " + which
 	return typ, nil
 }
 

@@ -39,7 +39,7 @@ func (t *Target) ownSteps(ctx context.Context, conn *lease, s *schema, o *own, p
 		if sum.More = out.err == nil && o.limited && n >= limit; out.err != nil || sum.More {
 			return sum, out
 		}
-		t.allowances.end(key{id, p.kind})
+		t.allowances.forget(key{id, p.kind})
 	}
 	return sum, outcome{}
 }
@@ -65,7 +65,7 @@ const amid = 10
 // and counts again in one snapshot: the count must have fallen by what was removed.
 // In the midst of many steps it takes the last count for the bound.
 func (r *ownRemoval) step(ctx context.Context) (int64, outcome) {
-	if a, ok := r.target.allowances.of(r.key()); ok && (a.hurried || a.rows > amid*r.limit) {
+	if a, ok := r.target.allowances.get(r.key()); ok && (a.hurried || a.rows > amid*r.limit) {
 		if n, out, within := r.bounded(ctx, a); within {
 			return n, out
 		}

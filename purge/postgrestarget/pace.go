@@ -1,7 +1,6 @@
 package postgrestarget
 
 import (
-	"sync"
 	"time"
 
 	"github.com/tenantpurge/purger/purge"
@@ -14,55 +13,34 @@ const shrink = 8
 // quick reports whether twice as much would still be done in time.
 func (t *Target) quick(took time.Duration) bool { return took <= t.cfg.StatementTimeout/4 }
 
-// pace remembers how many rows may be tried at a time where each takes long to
-// remove, as with a foreign key to them that has no index. It lasts until the
-// tenant is gone, or rows prove to be quick again. The zero value is ready.
-type pace struct {
-	mu     sync.Mutex
-	limits map[key]int64
-}
-
-// maxPaces bounds what is remembered of tenants whose purge is not gone on with.
-const maxPaces = 10_000
+// pace has how many rows may be tried at a time where each takes long to remove, as
+// with a foreign key to them that has no index, by [call.lead]. It lasts until the
+// tenant is gone, or rows prove to be quick again.
+type pace struct{ memory[int64] }
 
 // of returns the limit for a call, and whether it is less than its own.
 func (p *pace) of(c call) (limit int64, lowered bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	limit = int64(c.limit)
-	if n, ok := p.limits[c.lead()]; ok && n < limit {
+	if n, ok := p.get(c.lead()); ok && n < limit {
 		return n, true
 	}
 	return limit, false
 }
 
 // lower notes that a call would have taken too long with a limit.
-func (p *pace) lower(c call, limit int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.limits == nil || len(p.limits) >= maxPaces {
-		p.limits = map[key]int64{}
-	}
-	p.limits[c.lead()] = max(limit/shrink, 1)
-}
+func (p *pace) lower(c call, limit int64) { p.set(c.lead(), max(limit/shrink, 1)) }
 
 // raise notes that a call was quick with a limit.
 func (p *pace) raise(c call, limit int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if _, ok := p.limits[c.lead()]; ok && 2*limit < int64(c.limit) {
-		p.limits[c.lead()] = 2 * limit
+	if _, ok := p.get(c.lead()); ok && 2*limit < int64(c.limit) {
+		p.set(c.lead(), 2*limit)
 		return
 	}
-	delete(p.limits, c.lead())
+	p.end(c)
 }
 
 // end forgets a call that has nothing left to do.
-func (p *pace) end(c call) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.limits, c.lead())
-}
+func (p *pace) end(c call) { p.forget(c.lead()) }
 
 // inPace lets fn do a call with a limit that it is likely to reach in time, and
 // with a smaller one when it was not, for as long as the caller waits. divisible

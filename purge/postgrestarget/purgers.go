@@ -74,13 +74,27 @@ func (ps purgers) kindsOf(tbl *table) (kinds []store.Kind) {
 // of returns who removes rows of a table. Of statements of an operator's own it is
 // known that they name it.
 func (ps purgers) of(oid uint32, name string) (found purgers) {
-	word := regexp.MustCompile(`(?i)(^|\W)` + regexp.QuoteMeta(name) + `(\W|$)`)
 	for _, p := range ps {
-		if p.oid == oid || p.remove != "" && word.MatchString(p.remove) {
+		if p.oid == oid || p.mentions(name) {
 			found = append(found, p)
 		}
 	}
 	return found
+}
+
+// haveOwn reports whether any has a statement of the operator's own.
+func (ps purgers) haveOwn() bool {
+	return slices.ContainsFunc(ps, func(p purger) bool { return p.remove != "" })
+}
+
+// mention reports whether a statement of the operator's own names a table.
+func (ps purgers) mention(table string) bool {
+	return slices.ContainsFunc(ps, func(p purger) bool { return p.mentions(table) })
+}
+
+// mentions reports whether it is a statement that has the name of a table as a word.
+func (p purger) mentions(table string) bool {
+	return p.remove != "" && regexp.MustCompile(`(?i)(^|\W)`+regexp.QuoteMeta(table)+`(\W|$)`).MatchString(p.remove)
 }
 
 // before reports whether a kind is purged before another one.

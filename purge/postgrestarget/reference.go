@@ -76,21 +76,79 @@ func (d *diagnosis) foreignKeys(ctx context.Context, tbl *table) error {
 				"the foreign key %q (%s) to %s has no index: each row that is deleted there reads this whole table", r.Name, columns, r.Parent)
 		}
 		by := d.purgers.of(r.ChildOID, r.ChildName)
+		key := tbl.foreignKey(r)
+		d.crossing(r, key)
 		switch refuses := r.Action == "a" || r.Action == "r"; {
+		case refuses && r.ChildOID == tbl.oid:
+			d.add(purge.SeverityInfo, r.Child, "",
+				"the foreign key %q refers to the table itself: of a tenant with more rows than limits.batch those go first that none refers to; rows that refer to each other in a circle have to go in one step", r.Name)
 		case r.ChildOID == tbl.oid:
 		case refuses && len(by) > 0:
 			d.order(tbl, r, by)
 		case slices.ContainsFunc(by, func(p purger) bool { return p.oid == r.ChildOID }): // and counts them
 		case refuses:
-			d.add(purge.SeverityWarning, r.Child,
-				fmt.Sprintf("ALTER TABLE %s DROP CONSTRAINT %s, ADD CONSTRAINT %[2]s %s", r.Child, quote(r.Name), r.Cascading),
-				"the foreign key %q refuses the deletion from %s while rows refer to it, and nothing here purges them; let them go along, or have a kind delete them before",
-				r.Name, r.Parent)
+			d.refuses(r, key)
 		case r.Action == "c":
 			d.add(purge.SeverityInfo, r.Child, "", "rows go along with those of %s, by the foreign key %q, and are not counted", r.Parent, r.Name)
 		}
 	}
+	if tbl.unfollowed {
+		d.add(purge.SeverityWarning, d.subject(tbl), "",
+			"rows go along with it in a circle of foreign keys, or by more than %d ways: whether all of them are of the same tenant cannot be told", maxWays)
+	}
 	return nil
+}
+
+// foreignKey returns what is known of the reference; nothing where it was made just now.
+func (tbl *table) foreignKey(r reference) *foreignKey {
+	for _, key := range tbl.foreign {
+		if key.ChildOID == r.ChildOID && key.Name == r.Name {
+			return key
+		}
+	}
+	return &foreignKey{}
+}
+
+// refuses looks at rows that nothing removes before those that they refer to. To let
+// them go along is said only where they are of the same tenant for sure.
+func (d *diagnosis) refuses(r reference, key *foreignKey) {
+	const refuses = "the foreign key %q refuses the deletion from %s while rows refer to it, and nothing here purges them; "
+	switch {
+	case key.within:
+		d.add(purge.SeverityWarning, r.Child,
+			fmt.Sprintf("ALTER TABLE %s DROP CONSTRAINT %s, ADD CONSTRAINT %[2]s %s", r.Child, quote(r.Name), r.Cascading),
+			refuses+"let them go along, or have a kind delete them before", r.Name, r.Parent)
+	case key.strays != "":
+		d.add(purge.SeverityWarning, r.Child, key.strays,
+			refuses+"have a kind delete them before, or let the key be ON DELETE SET NULL; with ON DELETE CASCADE rows of other tenants could go along, since it does not contain the tenant column on both sides: see how many there are",
+			r.Name, r.Parent)
+	default:
+		d.add(purge.SeverityWarning, r.Child, "",
+			refuses+"have a kind delete them before, or let the key be ON DELETE SET NULL; ON DELETE CASCADE is for rows that are nobody else's, which cannot be told, since there is no tenant column",
+			r.Name, r.Parent)
+	}
+}
+
+// crossing looks at a key by which a deletion may reach rows of other tenants (G4).
+func (d *diagnosis) crossing(r reference, key *foreignKey) {
+	does := map[string]string{"c": "rows go along with those of", "d": "rows get a default when they lose those of"}[r.Action]
+	if does == "" || key.within {
+		return
+	}
+	warn := func(fix, rest string) {
+		d.add(purge.SeverityWarning, r.Child, fix, "%s %s, by the foreign key %q, which does not contain the tenant column on both sides: %s", does, r.Parent, r.Name, rest)
+	}
+	switch {
+	case len(key.unread) > 0:
+		warn(fmt.Sprintf("GRANT SELECT ON %s TO %s;\n%s", strings.Join(key.unread, ", "), quote(d.user), key.strays),
+			"rows of other tenants go, too, since the role may not read what would tell them; with the right to, the purge of a tenant is refused; see how many there are")
+	case key.strays != "" && r.Action == "c":
+		warn(key.strays, "where there are rows of other tenants, the purge of a tenant is refused; see how many there are")
+	case key.strays != "":
+		warn(key.strays, "rows of other tenants are changed, too; see how many there are")
+	case key.Others > 0:
+		warn("", "it has no tenant column, and other foreign keys: rows may be of other tenants as well")
+	}
 }
 
 // order looks at rows that others refer to, which others are to remove before.

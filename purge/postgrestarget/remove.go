@@ -2,6 +2,7 @@ package postgrestarget
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -77,7 +78,7 @@ func (t *Target) removeRows(ctx context.Context, conn *lease, s *schema, group [
 	if len(parts) == 1 && !one && aboutRows(err) {
 		parts = slices.Collect(slices.Chunk(group, 1))
 	}
-	if asPgError(err) != nil && len(parts) > 1 {
+	if (asPgError(err) != nil || errors.Is(err, errStrays)) && len(parts) > 1 {
 		for _, part := range parts {
 			t.removeRows(ctx, conn, s, part)
 		}
@@ -105,10 +106,10 @@ func (t *Target) removeHalves(ctx context.Context, conn *lease, s *schema, calls
 }
 
 // byKind sorts calls into those of each kind, in the order of removal.
-func byKind(calls []*removing) [][]*removing {
-	var parts [][]*removing
+func byKind[R any](calls []*pending[R]) [][]*pending[R] {
+	var parts [][]*pending[R]
 	for _, kind := range store.Kinds() {
-		var part []*removing
+		var part []*pending[R]
 		for _, p := range calls {
 			if p.kind == kind {
 				part = append(part, p)
@@ -170,6 +171,9 @@ func (t *Target) removeTogether(ctx context.Context, conn *lease, s *schema, cal
 	var steps []step
 	for _, part := range byKind(calls) {
 		sh := newShare(part)
+		if tbl := s.sources[part[0].kind].table; len(tbl.guards) > 0 {
+			steps = append(steps, tbl.guard(tenantsOf(part)))
+		}
 		shares, steps = append(shares, sh), append(steps, t.step(s, sh, &b))
 	}
 	began := time.Now()
@@ -226,19 +230,31 @@ func (t *Target) slowDown(ctx context.Context, conn *lease, s *schema, shares []
 	}
 }
 
+// errMerged says that what is known of the tenant column is out of date (G4).
+var errMerged = store.Errorf(store.Unavailable,
+	"delete: nothing was removed: rows of tenants with other ids would have gone, since the collation of the tenant column has changed")
+
 // read takes what [table.groupSQL] returns.
 func (sh *share) read(rows pgx.Rows, b *batch) error {
 	var place *int64
-	var n int64
+	var n, asked, gone int64
 	_, err := pgx.ForEachRow(rows, []any{&place, &n}, func() error {
 		if place == nil {
 			sh.found = n
 			return nil
 		}
+		if *place < 0 {
+			gone = n
+			return nil
+		}
+		asked += n
 		sh.gone[*place] = n
 		b.removed(sh.calls[*place].kind, sh.calls[*place].purge, n)
 		return nil
 	})
+	if err == nil && gone != asked {
+		err = errMerged
+	}
 	sh.done = err == nil
 	return err
 }

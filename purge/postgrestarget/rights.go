@@ -3,7 +3,10 @@ package postgrestarget
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/tenantpurge/purger/purge"
 )
@@ -27,6 +30,9 @@ SELECT r.rolname, r.rolsuper, pg_catalog.current_setting('server_version_num')::
                AND pg_catalog.has_schema_privilege(n.oid, 'CREATE') ORDER BY 1)
 FROM pg_catalog.pg_roles r WHERE r.rolname = current_user`).Scan(&d.user, &d.super, &version, &attributes, &database, &schemas)
 	if err != nil {
+		return err
+	}
+	if err := d.durability(ctx); err != nil {
 		return err
 	}
 	if version < 130000 {
@@ -53,9 +59,27 @@ FROM pg_catalog.pg_roles r WHERE r.rolname = current_user`).Scan(&d.user, &d.sup
 		return err
 	}
 	if len(others) > 0 {
-		d.add(purge.SeverityWarning, "role "+d.user,
-			fmt.Sprintf("REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON %s FROM %s", strings.Join(others, ", "), quote(d.user)),
-			"it may change %d tables that it does not purge: %s", len(others), listed(others))
+		text := fmt.Sprintf("it may change %d tables that it does not purge: %s", len(others), listed(others))
+		fix := fmt.Sprintf("REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON %s FROM %s", strings.Join(others, ", "), quote(d.user))
+		if d.purgers.haveOwn() {
+			text, fix = text+"; take that right away unless statements of your own change them by a function or a view", ""
+		}
+		d.add(purge.SeverityWarning, "role "+d.user, fix, "%s", text)
+	}
+	return nil
+}
+
+// durability looks at whether the server keeps what it says to have done.
+func (d *diagnosis) durability(ctx context.Context) error {
+	for _, setting := range []string{"fsync", "full_page_writes"} {
+		var value string
+		if err := d.conn.QueryRow(ctx, "SELECT pg_catalog.current_setting($1)", setting).Scan(&value); err != nil {
+			return err
+		}
+		if value == "off" {
+			d.add(purge.SeverityWarning, "server", fmt.Sprintf("ALTER SYSTEM SET %s = on;\nSELECT pg_catalog.pg_reload_conf()", setting),
+				"%s is off: after a crash of the machine rows that were removed may be back, and the database may be broken", setting)
+		}
 	}
 	return nil
 }
@@ -72,15 +96,12 @@ func (d *diagnosis) ownRoleSQL() string {
 	return strings.Join(sql, ";\n")
 }
 
-// otherTables returns the tables beyond those configured, here and in targets on the
-// same database, that the role may change. With statements of the operator's own it cannot be told which those
-// need.
+// otherTables returns the tables that the role may change beyond those configured, and
+// those that statements of the operator's own name, here and in targets on the same
+// database.
 func (d *diagnosis) otherTables(ctx context.Context) ([]string, error) {
 	known := []uint32{}
 	for _, p := range d.purgers {
-		if p.remove != "" {
-			return nil, nil
-		}
 		known = append(known, p.oid)
 	}
 	ledgers := []string{d.ledgerName()}
@@ -89,16 +110,28 @@ func (d *diagnosis) otherTables(ctx context.Context) ([]string, error) {
 			ledgers = append(ledgers, name.Sanitize())
 		}
 	}
-	var others []string
-	err := d.conn.QueryRow(ctx, `
-SELECT array(SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
-             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-             WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND c.oid <> ALL ($1::oid[])
-               AND NOT EXISTS (SELECT FROM unnest($2::text[]) l (name) WHERE pg_catalog.to_regclass(l.name) = c.oid)
-               AND NOT EXISTS (SELECT FROM pg_catalog.pg_partition_ancestors(c.oid) a WHERE a.relid = ANY ($1::oid[]))
-               AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
-               AND pg_catalog.has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE') ORDER BY 1)`,
-		known, ledgers).Scan(&others)
+	rows, err := d.conn.Query(ctx, `
+SELECT pg_catalog.format('%I.%I', n.nspname, c.relname),
+       array(SELECT c.relname::text UNION
+             SELECT p.relname::text FROM pg_catalog.pg_partition_ancestors(c.oid) a JOIN pg_catalog.pg_class p ON p.oid = a.relid)
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND c.oid <> ALL ($1::oid[])
+  AND NOT EXISTS (SELECT FROM unnest($2::text[]) l (name) WHERE pg_catalog.to_regclass(l.name) = c.oid)
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_partition_ancestors(c.oid) a WHERE a.relid = ANY ($1::oid[]))
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+  AND pg_catalog.has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE') ORDER BY 1`,
+		known, ledgers)
+	if err != nil {
+		return nil, err
+	}
+	var others, names []string
+	var full string
+	_, err = pgx.ForEachRow(rows, []any{&full, &names}, func() error {
+		if !slices.ContainsFunc(names, d.purgers.mention) {
+			others = append(others, full)
+		}
+		return nil
+	})
 	return others, err
 }
 
@@ -132,7 +165,7 @@ func (d *diagnosis) ledger(ctx context.Context) error {
 	}
 	switch {
 	case d.schema.impostor:
-		d.add(purge.SeverityWarning, name, "", "%s: until then counts become a lower bound when a connection is lost at COMMIT", d.schema.noLedger)
+		d.add(purge.SeverityWarning, name, d.schema.ledgerFix, "%s: until then counts become a lower bound when a connection is lost at COMMIT", d.schema.noLedger)
 		return nil
 	case policed:
 		d.add(purge.SeverityWarning, name, fmt.Sprintf("ALTER TABLE %s DISABLE ROW LEVEL SECURITY", name),

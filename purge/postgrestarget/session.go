@@ -54,25 +54,56 @@ func (l *lease) discard(ctx context.Context) {
 }
 
 // bounded returns a context that ends when the server should long have given
-// up by itself.
+// up by itself, and when the target is closed.
 func (t *Target) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, done := t.underway.add(ctx)
+	ctx, cancel := t.patient(ctx)
+	return ctx, func() {
+		cancel()
+		done()
+	}
+}
+
+// patient is [Target.bounded] for what is gone on with when the target is closed.
+func (t *Target) patient(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, t.cfg.StatementTimeout+slack)
 }
+
+// durable has COMMIT answered only once the rows are gone for good (G7): on disk, and
+// on the disk of a synchronous standby where there is one. What waits for more is left
+// as it is.
+const durable = `pg_catalog.set_config('synchronous_commit',
+ CASE pg_catalog.current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)`
 
 const settingsQuery = `SELECT pg_catalog.set_config('statement_timeout', $1, true),
 pg_catalog.set_config('lock_timeout', $2, true),
 pg_catalog.set_config('idle_in_transaction_session_timeout', $3, true),
 pg_catalog.set_config('row_security', 'off', true),
-pg_catalog.set_config('transaction_read_only', $4, true)`
+` + durable + `,
+pg_catalog.set_config('transaction_read_only', $4, true), pg_catalog.pg_is_in_recovery()`
+
+// errStandby says that whoever answers is a standby, as after a failover.
+var errStandby = store.Errorf(store.Unavailable, "the server is a standby, which may lack rows that are new; want a dsn of the primary")
 
 // settings queues what a transaction begins with. They are set in it, not for
-// the session: a pooler may stand between.
+// the session: a pooler may stand between. For the same reason it is each
+// transaction that refuses a standby, and not the connection alone.
 func (t *Target) settings(b *pgx.Batch, readOnly bool) {
 	mode := "off"
 	if readOnly {
 		mode = "on"
 	}
-	b.Queue(settingsQuery, milliseconds(t.cfg.StatementTimeout), milliseconds(t.cfg.LockTimeout), milliseconds(idleTimeout), mode)
+	b.Queue(settingsQuery, milliseconds(t.cfg.StatementTimeout), milliseconds(t.cfg.LockTimeout), milliseconds(idleTimeout), mode).
+		QueryRow(func(row pgx.Row) error {
+			var standby bool
+			if err := row.Scan(nil, nil, nil, nil, nil, nil, &standby); err != nil {
+				return err
+			}
+			if standby {
+				return errStandby
+			}
+			return nil
+		})
 }
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(max(d.Milliseconds(), 1), 10) }

@@ -18,7 +18,7 @@ func (tbl *table) matches() string {
 // is returns the condition that the alias t belongs to one tenant, an expression.
 func (tbl *table) is(tenant string) string {
 	cond := fmt.Sprintf("t.%s = %s", tbl.tenant, tenant)
-	if !tbl.typ.exact {
+	if !tbl.typ.exact || tbl.typ.sql == "text" {
 		cond += fmt.Sprintf(` AND t.%s COLLATE "C" = %s`, tbl.tenant, tenant)
 	}
 	return cond
@@ -54,8 +54,9 @@ func (tbl *table) address() (columns, among string) {
 
 // groupSQL removes the rows of the tenants $1, each of the call whose place is
 // beside it in $2, unless there are more than $3 in all. It returns how many it
-// found, counted no further than to one more than that, beside a NULL, and by
-// place how many are gone. The parameters from $4 on are those of [noteSQL], the
+// found, counted no further than to one more than that, beside a NULL, by
+// place how many are gone, and beside -1 how many are gone in all: in a column whose
+// collation has changed they may be of tenants that nobody asked about. The parameters from $4 on are those of [noteSQL], the
 // last one the accounts by place.
 func (tbl *table) groupSQL(ledger string) string {
 	sql := fmt.Sprintf(`WITH found AS (SELECT count(*) AS n FROM (SELECT FROM %[1]s t WHERE %[2]s LIMIT $3::bigint + 1) AS these)
@@ -67,7 +68,8 @@ func (tbl *table) groupSQL(ledger string) string {
 		sql += fmt.Sprintf("\n, noted AS (%s)", noteSQL(ledger,
 			"SELECT $4::text, ($7::text[])[place + 1], $5::text, sum(n)::bigint, $6::uuid, sum(n)::bigint FROM tally GROUP BY 2 ORDER BY 2"))
 	}
-	return sql + "\nSELECT NULL::bigint, n FROM found UNION ALL SELECT place, n FROM tally"
+	return sql + "\nSELECT NULL::bigint, n FROM found UNION ALL SELECT place, n FROM tally" +
+		" UNION ALL SELECT -1, sum(n)::bigint FROM tenants HAVING sum(n) > 0"
 }
 
 // walkSQL removes at most $2 rows of the one tenant in $1, in the order of the
@@ -96,9 +98,15 @@ func (tbl *table) walkSQL(ledger string, after bool) string {
 		order = " ORDER BY " + strings.Join(names, ", ")
 		last = fmt.Sprintf("(SELECT ARRAY[%s] FROM doomed ORDER BY %s LIMIT 1)", strings.Join(texts, ", "), strings.Join(downward, ", "))
 	}
-	sql := fmt.Sprintf(`WITH doomed AS (SELECT %[2]s FROM %[1]s t WHERE %[3]s%[4]s LIMIT $2::bigint)
-, gone AS (DELETE FROM %[1]s t WHERE %[5]s AND %[6]s RETURNING 1)
-, tally AS (SELECT count(*) AS n FROM gone)`, tbl.name, columns, where, order, among, tenant)
+	return tbl.removalSQL(ledger, fmt.Sprintf("SELECT %s FROM %s t WHERE %s%s LIMIT $2::bigint", columns, tbl.name, where, order), among, tenant, last, next)
+}
+
+// removalSQL removes the rows that a query finds, which are doomed, among those of a
+// tenant. next is the first parameter of [noteSQL].
+func (tbl *table) removalSQL(ledger, doomed, among, tenant, last string, next int) string {
+	sql := fmt.Sprintf(`WITH doomed AS (%[2]s)
+, gone AS (DELETE FROM %[1]s t WHERE %[3]s AND %[4]s RETURNING 1)
+, tally AS (SELECT count(*) AS n FROM gone)`, tbl.name, doomed, among, tenant)
 	if ledger != "" {
 		sql += fmt.Sprintf("\n, noted AS (%s)", noteSQL(ledger,
 			fmt.Sprintf("SELECT $%d::text, $%d::text, $%d::text, n, $%d::uuid, n FROM tally WHERE n > 0", next, next+3, next+1, next+2)))

@@ -80,18 +80,24 @@ func (t *Target) ActiveSubscriptions(ctx context.Context, tenantID string) (int6
 		return 0, err
 	}
 	defer conn.Release()
+	n, err := t.askSubscriptions(ctx, conn.Conn(), s.subscriptions.typ, tenantID)
+	t.learn(conn, err)
+	return n, t.ifForbidden(refused("subscriptions", err))
+}
+
+// askSubscriptions runs the statement for an id that fits. Its error may be the
+// server's.
+func (t *Target) askSubscriptions(ctx context.Context, conn *pgx.Conn, typ columnType, id string) (n int64, err error) {
 	ctx, cancel := t.bounded(ctx)
 	defer cancel()
 	b := &pgx.Batch{}
 	t.settings(b, true)
-	var n int64
-	b.Queue(t.cfg.Subscriptions, s.subscriptions.typ.value(tenantID)).Query(func(rows pgx.Rows) error {
+	b.Queue(t.cfg.Subscriptions, typ.value(id)).Query(func(rows pgx.Rows) error {
 		n, err = onlyNumber("subscriptions", rows)
 		return err
 	})
 	err = conn.SendBatch(ctx, b).Close()
-	t.learn(conn, err)
-	return n, t.ifForbidden(refused("subscriptions", err))
+	return n, err
 }
 
 // unfit refuses an id that the type cannot hold.

@@ -80,6 +80,10 @@ func describeTable(ctx context.Context, conn *pgx.Conn, k Kind) (*table, error) 
 			tbl.tenant, tbl.name, tenant.SQL)
 	}
 	tbl.num, tbl.typ.exact = tenant.Num, tbl.typ.exact || tenant.Deterministic
+	tbl.typ.place = "the tenant column " + tbl.tenant + " of " + tbl.name
+	if tbl.selfs, err = selfReferencesOf(ctx, conn, tbl.oid); err != nil {
+		return nil, err
+	}
 	indexes, err := indexesOf(ctx, conn, tbl.oid)
 	if err != nil {
 		return nil, err

@@ -2,8 +2,10 @@ package postgrestarget
 
 import (
 	"context"
+	"errors"
 	"math"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
@@ -15,8 +17,9 @@ import (
 )
 
 // Target is a database that holds resources of tenants. It implements
-// [purge.GroupTarget], [purge.Accountant], [purge.Witness], [purge.Checker],
-// [purge.Doctor], [purge.Initializer] and io.Closer.
+// [purge.GroupTarget], [purge.Accountant], [purge.Witness],
+// [purge.SubscriptionCounter], [purge.Checker], [purge.Doctor],
+// [purge.Initializer] and [purge.Closer]. It is safe for concurrent use.
 type Target struct {
 	cfg   Config
 	log   *zap.Logger
@@ -33,9 +36,11 @@ type Target struct {
 	pace     pace
 	pooler   pooler
 	// Of statements of the operator's own.
-	allowances allowances
+	allowances memory[allowance]
+	clearances memory[clearance]
 	proven     proven
 	closed     atomic.Bool
+	underway   underway
 }
 
 var (
@@ -53,14 +58,11 @@ var (
 func (t *Target) SeesAll() bool { return true }
 
 // New returns a target. It checks all that can be checked without a
-// connection, and makes none: errors are [store.Invalid] and name the field.
+// connection, and makes none: errors are [store.Invalid], joined, and name their fields.
 func New(cfg Config, opt Options) (*Target, error) {
 	cfg = cfg.withDefaults()
-	if err := cfg.validate(); err != nil {
-		return nil, err
-	}
 	p, err := cfg.poolConfig()
-	if err != nil {
+	if err = errors.Join(cfg.validate(), err); err != nil {
 		return nil, err
 	}
 	// A statement whose caller has gone is cancelled at the server, too.
@@ -152,10 +154,28 @@ func (t *Target) known(kind store.Kind) error {
 	return nil
 }
 
-// Close ends every connection once the calls that use it have ended.
+// closing bounds how long Close waits for what it has cancelled to come to an end.
+const closing = 10 * time.Second
+
+// Close cancels what is under way, at the server, too, and ends every connection. A
+// COMMIT that was sent is waited for. What does not end within 10 s is left behind,
+// which is an error, [store.Unavailable]. So is a call that follows.
 func (t *Target) Close() error {
-	if t.closed.CompareAndSwap(false, true) {
-		t.pool.Close()
+	if !t.closed.CompareAndSwap(false, true) {
+		return nil
 	}
-	return nil
+	t.underway.cancel()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		t.pool.Close()
+	}()
+	timer := time.NewTimer(closing)
+	defer timer.Stop()
+	select {
+	case <-ended:
+		return nil
+	case <-timer.C:
+		return store.Errorf(store.Unavailable, "target %s: not all connections were closed within %s", t.cfg.Name, closing)
+	}
 }

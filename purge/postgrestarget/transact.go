@@ -33,7 +33,7 @@ func (t *Target) tooSlow(err error, took time.Duration) bool {
 	return pg != nil && pg.Code == codeCanceled && took >= t.cfg.StatementTimeout
 }
 
-// step is a statement that removes rows, and what to do with what it returns.
+// step is a statement of a transaction, and what to do with what it returns.
 type step struct {
 	sql  string
 	args []any
@@ -86,7 +86,7 @@ func (t *Target) learn(conn *pgxpool.Conn, err error) {
 // COMMIT that was sent cannot be taken back.
 func (t *Target) commit(ctx context.Context, l *lease, b batch) outcome {
 	ctx = context.WithoutCancel(ctx)
-	bounded, cancel := t.bounded(ctx)
+	bounded, cancel := t.patient(ctx)
 	defer cancel()
 	tag, err := l.conn.Exec(bounded, "COMMIT")
 	switch {

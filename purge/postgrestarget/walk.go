@@ -3,7 +3,6 @@ package postgrestarget
 import (
 	"context"
 	"slices"
-	"sync"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -11,53 +10,17 @@ import (
 	"github.com/tenantpurge/purger/purge"
 )
 
-// walks remembers how far tenants are that take more than one step, so that a
-// step does not run over what the ones before it left behind in the index. It
-// is a short cut only: without it a step begins at the front.
-type walks struct {
-	mu sync.Mutex
-	at map[key][]string
-}
-
-// maxWalks bounds what is remembered of tenants whose purge is not gone on
-// with.
-const maxWalks = 10_000
-
-// of returns the last key of a tenant that is being walked through, nil at the
-// front.
-func (w *walks) of(k key) (last []string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.at[k]
-}
+// walks has the last key of tenants that take more than one step, nil at the front, so
+// that a step does not run over what the ones before it left behind in the index.
+type walks struct{ memory[[]string] }
 
 // first returns the place of the first tenant of a call that is being walked
 // through, -1 when there is none.
 func (w *walks) first(p *removing) int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.at) == 0 {
-		return -1
-	}
 	return slices.IndexFunc(p.fit, func(id string) bool {
-		_, walking := w.at[key{id, p.kind}]
+		_, walking := w.get(key{id, p.kind})
 		return walking
 	})
-}
-
-func (w *walks) set(k key, last []string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.at == nil || len(w.at) >= maxWalks {
-		w.at = map[key][]string{}
-	}
-	w.at[k] = last
-}
-
-func (w *walks) end(k key) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.at, k)
 }
 
 // removeInTurn answers a call that is about too many rows for one statement:
@@ -97,7 +60,7 @@ func (t *Target) removeParts(ctx context.Context, conn *lease, s *schema, tbl *t
 		}
 		sh := &share{calls: []*removing{p}, ids: [][]string{part}, most: left, gone: make([]int64, 1)}
 		b := batch{id: uuid.New(), ledger: s.ledger}
-		if out := t.transact(ctx, conn, &b, t.step(s, sh, &b)); out.err != nil {
+		if out := t.guarded(ctx, conn, &b, tbl, p, t.step(s, sh, &b)); out.err != nil {
 			return sum, out
 		}
 		switch sum.Deleted += sh.gone[0]; {
@@ -117,22 +80,25 @@ func (t *Target) removeParts(ctx context.Context, conn *lease, s *schema, tbl *t
 // walk removes up to a limit of rows of a tenant, after the last key. At the end
 // it looks once more from the front: rows may have been added behind it.
 func (t *Target) walk(ctx context.Context, conn *lease, s *schema, tbl *table, p *removing, tenant string, limit int64) (purge.Removed, outcome) {
+	if len(tbl.selfs) > 0 {
+		return t.peel(ctx, conn, s, tbl, p, tenant, limit)
+	}
 	k := key{tenant, p.kind}
-	for last := t.walks.of(k); ; last = nil {
-		step, out := t.walkStep(ctx, conn, s, tbl, p, tenant, limit, last)
+	for last, _ := t.walks.get(k); ; last = nil {
+		step, out := t.walkStep(ctx, conn, s, tbl, p, tenant, limit, last, false)
 		full := step.looked >= limit
 		switch {
 		case out.slow:
 			return purge.Removed{}, out // it is to go on from here, in smaller steps
 		case out.err != nil:
-			t.walks.end(k)
+			t.walks.forget(k)
 			return purge.Removed{}, out
 		case full:
 			t.walks.set(k, step.last)
 		case last != nil:
 			t.walks.set(k, nil)
 		default:
-			t.walks.end(k)
+			t.walks.forget(k)
 		}
 		if step.gone > 0 || full || last == nil {
 			return purge.Removed{Deleted: step.gone, More: full || last != nil}, outcome{}
@@ -146,8 +112,9 @@ type walked struct {
 	last         []string
 }
 
-// walkStep removes up to the limit of rows.
-func (t *Target) walkStep(ctx context.Context, conn *lease, s *schema, tbl *table, p *removing, tenant string, limit int64, last []string) (walked, outcome) {
+// walkStep removes up to the limit of rows; leaves says that of those that other rows
+// of the table do not refer to, and then last is nil.
+func (t *Target) walkStep(ctx context.Context, conn *lease, s *schema, tbl *table, p *removing, tenant string, limit int64, last []string, leaves bool) (walked, outcome) {
 	args := []any{tbl.typ.values([]string{tenant}), limit}
 	for _, k := range last {
 		args = append(args, k)
@@ -155,7 +122,11 @@ func (t *Target) walkStep(ctx context.Context, conn *lease, s *schema, tbl *tabl
 	b := batch{id: uuid.New(), ledger: s.ledger}
 	var w walked
 	args = t.note(args, p.kind, b, b.account(p.purge))
-	out := t.transact(ctx, conn, &b, step{tbl.walkSQL(s.ledger, last != nil), args, func(rows pgx.Rows) error {
+	sql := tbl.walkSQL(s.ledger, last != nil)
+	if leaves {
+		sql = tbl.leavesSQL(s.ledger)
+	}
+	out := t.guarded(ctx, conn, &b, tbl, p, step{sql, args, func(rows pgx.Rows) error {
 		_, err := pgx.ForEachRow(rows, []any{&w.looked, &w.gone, &w.last}, func() error { return nil })
 		b.removed(p.kind, p.purge, w.gone)
 		return err
