@@ -24,8 +24,9 @@ func newConfigCheck(a *app) *cobra.Command {
 		Use: "check [FILE]", Short: "Report everything that is wrong with a configuration file",
 		Long: `check reads a configuration file, that of --config unless another one is named,
 and the web configuration and the secrets that it refers to, and reports everything
-that is wrong, each with its line. It calls no target and no source: doctor does. The
-exit code is then 78.`,
+that is wrong, each with its line; the exit code is then 78. It warns of secrets in
+files that others may read or change, which is no error. It calls no target and no
+source: doctor does.`,
 		Args: arguments("[FILE]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := a.here(cmd); err != nil {
@@ -42,7 +43,11 @@ exit code is then 78.`,
 			if !errors.As(err, &found) || !found.About("web") {
 				err = errors.Join(err, checkWeb(cfg, nil))
 			}
-			if err = errors.Join(err, checkExternal(cfg, a.configFile)); err != nil {
+			err = errors.Join(err, checkExternal(cfg, a.configFile))
+			for _, line := range exposedSecrets(cfg, a.configFile) {
+				fmt.Fprintf(a.stderr, "warning: %s\n", printable(line))
+			}
+			if err != nil {
 				return err
 			}
 			fmt.Fprintf(a.stdout, "%s: ok\n", printable(a.configFile))

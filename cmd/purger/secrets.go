@@ -1,9 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"reflect"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -12,7 +14,8 @@ import (
 
 // inUse is what a target, or the source, was made of.
 type inUse struct {
-	where string // such as "targets[0] (crm)"
+	where  string // such as "targets[0] (crm)"
+	target string // its name; "" for the source
 	// record is what the configuration says, with references to secrets; resolved
 	// has the secrets in their place.
 	record, resolved any
@@ -36,10 +39,28 @@ func (x *external) changedSecrets() []string {
 	return changed
 }
 
+// secretsBound is how long a reload waits for secrets to be read. That is beside what
+// it does: a mount that is dead keeps nobody from changing a policy.
+const secretsBound = 10 * time.Second
+
 // tellSecrets logs what the secrets of a configuration, as they are now, mean for the
 // next start. Targets and source are made once: a purge that is half done would
 // otherwise go on with an account that may see other rows.
 func (d *daemon) tellSecrets(next config.Config) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		d.lookAtSecrets(next)
+	}()
+	select {
+	case <-done:
+	case <-time.After(secretsBound):
+		d.logger.Warn("the secrets could not be read in time: what has changed in them is told when they are", zap.Duration("within", secretsBound))
+	}
+}
+
+// lookAtSecrets reads the secrets and logs what they mean.
+func (d *daemon) lookAtSecrets(next config.Config) {
 	if changed := d.external.changedSecrets(); len(changed) > 0 {
 		d.logger.Warn("these secrets have changed and take effect only after a restart", zap.Strings("secretsOf", changed))
 	}
@@ -47,5 +68,38 @@ func (d *daemon) tellSecrets(next config.Config) {
 		for line := range strings.SplitSeq(err.Error(), "\n") {
 			d.logger.Warn("with targets and source as they are now the daemon would not start again", zap.String("error", printable(line)))
 		}
+	}
+	d.warnOfExposed(next)
+}
+
+// exposedSecrets returns a line for each file of a secret that others may read or
+// change, with where it is needed.
+func exposedSecrets(cfg config.Config, file string) []string {
+	var lines []string
+	tell := func(path, name string, options any) {
+		at := config.Problem{File: file, Field: path}
+		if name != "" {
+			at.Field += " (" + name + ")"
+		}
+		for _, text := range config.Exposed(options) {
+			if file != "" {
+				at.Line = config.Line(file, path)
+			}
+			lines = append(lines, at.String()+": "+text)
+		}
+	}
+	for i, t := range cfg.Targets {
+		tell(fmt.Sprintf("targets[%d]", i), t.Name, t.Options)
+	}
+	if cfg.Source != nil {
+		tell("source", "", cfg.Source.Options)
+	}
+	return lines
+}
+
+// warnOfExposed tells the log of exposedSecrets.
+func (d *daemon) warnOfExposed(cfg config.Config) {
+	for _, line := range exposedSecrets(cfg, d.app.configFile) {
+		d.logger.Warn("a secret can be read or changed by others", zap.String("secret", printable(line)))
 	}
 }

@@ -55,7 +55,7 @@ func bad() map[string][]string {
 			`:3: source.dsn: "postgres://purger:${env:PGPASSWORD}@db/crm": ${env:...} refers to nothing; want ${credential:NAME} or ${file:/path}`,
 			`:4: source.evry: unknown key; did you mean every?`,
 			`:5: source.max_change: unknown key; did you mean maxChange?`,
-			`:6: source.sometimes: unknown key; want one of type, every, syncTimeout, maxAge, maxChange, maxChangeFloor, name, dsn, query, channel, conns, fetch, timeout, snapshotTimeout, standby`,
+			`:6: source.sometimes: unknown key; want one of type, every, syncTimeout, maxAge, maxChange, maxChangeFloor, name, dsn, insecure, query, channel, conns, fetch, timeout, snapshotTimeout, standby`,
 		},
 		"bad-api-immediateDelete.yaml": {
 			`:2: api.immediateDelete: "yes": want one of never, disabled, any`,

@@ -58,8 +58,8 @@ func other() map[string]string {
 		"api.socket.roles": `{"group:purger": operator, "uid:0": super_admin}`, "api.limits.concurrency": "1",
 		"api.limits.perSubject": "0", "api.limits.burst": "1", "api.gate.unknown": "allow", "api.gate.anonymous": "never",
 		"api.approvals.delete": "2", "api.approvals.resume": "2", "api.approvals.expire": "1m",
-		"targets":                 `[{name: crm, type: postgres, dsn: "postgres://db/crm", kinds: {user: {table: users, tenant: tenant_id}}, policy: {rate: 2.5}}]`,
-		"source":                  `{type: postgres, every: 1m, dsn: "postgres://db/crm"}`,
+		"targets":                 `[{name: crm, type: postgres, dsn: "postgres://db/crm?sslmode=verify-full", kinds: {user: {table: users, tenant: tenant_id}}, policy: {rate: 2.5}}]`,
+		"source":                  `{type: postgres, every: 1m, dsn: "postgres://db/crm?sslmode=verify-full"}`,
 		"store.transactionTarget": "2.5ms", "store.mmapSize": "64MiB", "store.compactAfter": "0s", "store.importTempDir": "/tmp",
 	}
 }

@@ -186,7 +186,10 @@ func readScalar(n *yaml.Node, v reflect.Value, in place) error {
 		return fmt.Errorf("want %s; without the key it is the default", want)
 	case v.Type() == reflect.TypeFor[time.Duration]():
 		d, err := parseDuration(n.Value)
-		if err != nil || d < 0 {
+		if err == nil && d < 0 {
+			return errors.New("want a positive duration, such as 30s")
+		}
+		if err != nil {
 			return fmt.Errorf("want %s", want)
 		}
 		v.SetInt(int64(d))

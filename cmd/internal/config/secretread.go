@@ -3,9 +3,11 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // maxSecret is the largest size of a secret, in bytes.
@@ -48,11 +50,12 @@ func (s Secrets) path(ref string) (string, error) {
 	return name, nil
 }
 
-// read reads one secret.
+// read reads one secret, of a file alone: a pipe would be waited for, and what a device
+// has may never end.
 func read(path string) (string, error) {
-	data, err := os.ReadFile(path)
+	data, err := readRegular(path)
 	if err != nil {
-		return "", fmt.Errorf("%w; want a file that can be read", reason(err))
+		return "", err
 	}
 	secret := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 	switch {
@@ -63,3 +66,33 @@ func read(path string) (string, error) {
 	}
 	return secret, nil
 }
+
+// readRegular reads a file up to the size of a secret, with a line break, and one byte
+// more.
+func readRegular(path string) ([]byte, error) {
+	// To open a device may do something. That a pipe is put in the place of what was
+	// looked at does no harm: nobody waits for its other end.
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("%w; want a file that can be read", reason(err))
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errNoFile
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, fmt.Errorf("%w; want a file that can be read", reason(err))
+	}
+	defer f.Close()
+	if info, err = f.Stat(); err == nil && !info.Mode().IsRegular() {
+		return nil, errNoFile
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxSecret+int64(len("\r\n"))+1))
+	if err != nil {
+		return nil, fmt.Errorf("%w; want a file that can be read", reason(err))
+	}
+	return data, nil
+}
+
+// errNoFile refuses what cannot be read to its end.
+var errNoFile = errors.New("it is a directory, a pipe, a socket or a device; want a file")
