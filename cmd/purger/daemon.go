@@ -90,7 +90,7 @@ func unusable(err error) error {
 }
 
 // buildEngine makes everything that passes need, and what watches them.
-func (d *daemon) buildEngine(context.Context) error {
+func (d *daemon) buildEngine(ctx context.Context) error {
 	cfg, build := d.settings.get(), readBuildInfo()
 	var err error
 	if d.callers, err = newCallers(cfg, d.logger.Named("auth")); err != nil {
@@ -128,7 +128,7 @@ func (d *daemon) buildEngine(context.Context) error {
 	}
 	d.operations = api.OperationsHandler(api.OperationsOptions{
 		Gatherer: reg, Store: d.store, Scheduler: d.scheduler,
-		Reload:       func(context.Context) error { return d.reload() },
+		Reload:       func(context.Context) error { return d.reload(ctx) }, // also when who asked has gone
 		Authenticate: d.callers.onTCP,
 		Version:      build.Version, Logger: d.logger, Metrics: d.metrics,
 	})

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -166,7 +167,7 @@ func (x *external) newTarget(cfg config.Config, t config.Target, where string, s
 	if err != nil {
 		return nil, err
 	}
-	x.inUse = append(x.inUse, inUse{where, t.Options, options})
+	x.inUse = append(x.inUse, inUse{where, t.Name, t.Options, options})
 	log := o.logger.Named(t.Name)
 	switch c := options.(type) {
 	case postgrestarget.Config:
@@ -230,6 +231,33 @@ func (x *external) all() []purge.Target {
 	return list
 }
 
+// check returns what configure must not apply: a policy that does not go with what its
+// target was made with, and goes on with until a restart. The error is a
+// [*config.Problems].
+func (x *external) check(cfg config.Config, file string) error {
+	var problems []config.Problem
+	for i, t := range cfg.Targets {
+		made := slices.IndexFunc(x.inUse, func(u inUse) bool { return u.target == t.Name })
+		policy, err := t.Policy.Parsed()
+		if made < 0 || err != nil { // which configure says
+			continue
+		}
+		if c, ok := x.inUse[made].resolved.(postgrestarget.Config); ok && c.CheckPolicy(policy) != nil {
+			inForce := "its default"
+			if c.StatementTimeout > 0 {
+				inForce = c.StatementTimeout.String()
+			}
+			path := fmt.Sprintf("targets[%d].policy.timeout", i)
+			problems = append(problems, config.Problem{File: file, Line: config.Line(file, path), Field: path, Value: policy.Timeout.String(),
+				Want: fmt.Sprintf("want more than the statementTimeout of the start, %s, which goes on until a restart", inForce)})
+		}
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	return &config.Problems{List: problems}
+}
+
 // configure applies what of a configuration may change while the daemon runs.
 func (x *external) configure(cfg config.Config) error {
 	for _, t := range cfg.Targets {
@@ -251,12 +279,15 @@ func (x *external) configure(cfg config.Config) error {
 	return nil
 }
 
-// Close releases what targets and source hold.
+// Close releases what targets and source hold, of all of them at a time: each may have
+// something to wait for.
 func (x *external) Close() error {
-	var errs []error
-	for _, c := range x.close {
-		errs = append(errs, c.Close())
+	errs := make([]error, len(x.close))
+	var all sync.WaitGroup
+	for i, c := range x.close {
+		all.Go(func() { errs[i] = c.Close() })
 	}
+	all.Wait()
 	return errors.Join(errs...)
 }
 

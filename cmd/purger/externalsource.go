@@ -51,7 +51,7 @@ func (x *external) newSource(cfg config.Config, secrets config.Secrets, o extern
 	if err != nil {
 		return nil, err
 	}
-	x.inUse = append(x.inUse, inUse{"source", cfg.Source.Options, options})
+	x.inUse = append(x.inUse, inUse{"source", "", cfg.Source.Options, options})
 	log := o.logger.Named("source")
 	switch c := options.(type) {
 	case postgressource.Config:

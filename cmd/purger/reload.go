@@ -12,14 +12,20 @@ import (
 )
 
 // reload loads the configuration again and applies it. A bad one changes
-// nothing: every problem is logged, and the error tells them all. It is safe for
-// concurrent use.
-func (d *daemon) reload() error {
+// nothing: every problem is logged, and the error tells them all. ctx is that of the
+// daemon; once it has ended nothing is changed. It is safe for concurrent use.
+func (d *daemon) reload(ctx context.Context) error {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
+	if ctx.Err() != nil { // while another reload was waited for
+		return context.Cause(ctx)
+	}
 	d.notify.reloading()
+	err := d.apply(ctx)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	defer d.notify.ready()
-	err := d.apply()
 	d.metrics.ConfigReloaded(err == nil, time.Now())
 	if err == nil {
 		d.logger.Info("the configuration was loaded again", zap.String("config", d.app.configFile))
@@ -51,8 +57,9 @@ func (d *daemon) reconsider() {
 	}
 }
 
-// apply reads everything before it changes anything.
-func (d *daemon) apply() error {
+// apply reads everything before it changes anything, which it does not when ctx has
+// ended meanwhile.
+func (d *daemon) apply(ctx context.Context) error {
 	now := d.settings.get()
 	next, err := d.app.serveConfig(d.flags)
 	if err != nil {
@@ -65,6 +72,12 @@ func (d *daemon) apply() error {
 	admit, err := d.callers.prepare(next)
 	if err != nil {
 		return err
+	}
+	if err := d.external.check(next, d.app.configFile); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	if err := d.engine.Configure(next.PurgeSettings()); err != nil {
 		return err
@@ -81,7 +94,7 @@ func (d *daemon) apply() error {
 	if keys := restartOnly(now, next); len(keys) > 0 {
 		d.logger.Warn("these fields have changed and take effect only after a restart", zap.Strings("fields", keys))
 	}
-	d.tellSecrets(next)
 	d.settings.set(keepRestartOnly(now, next))
+	d.tellSecrets(next)
 	return nil
 }

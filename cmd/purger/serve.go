@@ -79,6 +79,7 @@ func (a *app) serve(ctx context.Context, f serveFlags) (err error) {
 		}
 	}()
 	d.warnOfUsers(cfg)
+	d.warnOfExposed(cfg)
 	d.notify.status("opening the store in %s", cfg.DataDir)
 	for _, step := range []func(context.Context) error{
 		d.openStore, d.buildEngine, d.importFirst, d.remember, d.openGate, d.serveSocket, d.serveWeb, d.allowDeletions, d.startSource, d.startScheduler,
@@ -119,8 +120,25 @@ func (d *daemon) storeFailure() error {
 	return &exitError{code: exitFailure, err: fmt.Errorf("the store has failed: %w; start purger anew", err)}
 }
 
+// reloads loads the configuration again at every SIGHUP until ctx ends. It is beside
+// the main loop: a file on a mount that is dead can neither be read nor given up, and
+// the daemon ends without waiting for it.
+func (d *daemon) reloads(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.app.signals.reload:
+			// What is wrong with the configuration is logged there, and nothing
+			// has changed.
+			_ = d.reload(ctx)
+		}
+	}
+}
+
 // loop does what signals ask for until ctx ends or a part of the daemon fails.
 func (d *daemon) loop(ctx context.Context) error {
+	go d.reloads(ctx)
 	for {
 		select {
 		case <-ctx.Done():
@@ -131,10 +149,6 @@ func (d *daemon) loop(ctx context.Context) error {
 			return cmp.Or(d.storeFailure(), err)
 		case <-d.store.Failed():
 			return d.storeFailure()
-		case <-d.app.signals.reload:
-			// What is wrong with the configuration is logged there, and nothing
-			// has changed.
-			_ = d.reload()
 		case <-d.app.signals.trigger:
 			d.logger.Info("a pass was asked for by signal")
 			d.scheduler.Trigger(purge.TriggerSignal)
