@@ -77,7 +77,7 @@ func New(cfg Config, opt Options) (*Target, error) {
 	t.client, err = httpcall.New(httpcall.Config{
 		BaseURL: cfg.BaseURL, Hosts: cfg.Hosts, Insecure: cfg.Insecure, Auth: cfg.Auth,
 		CA: cfg.CA, Cert: cfg.Cert, Key: cfg.Key, Header: cfg.Headers,
-		Timeout: cfg.Timeout, MaxBody: cfg.MaxBody, Conns: max(2*t.parallel, httpcall.DefaultConns),
+		Timeout: cfg.Timeout, MaxBody: cfg.MaxBody, Conns: min(max(2*t.parallel, httpcall.DefaultConns), 512),
 	}, opt.HTTP)
 	if err = errors.Join(append(errs, err)...); err != nil {
 		return nil, err

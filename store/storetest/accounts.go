@@ -132,7 +132,9 @@ func accountCases() []testCase {
 		{"AClaimIsNotFinishedInlineThatTargetsOfADescendantHeld_G6", func(e *env) {
 			for name, of := range map[string]func(store.Token){
 				"held": func(store.Token) {},
-				"took": func(tok store.Token) { e.record(tok, store.Advance{At: due10, Lease: lease, Target: "ldap", Deleted: users(1)}) },
+				"took": func(tok store.Token) {
+					e.record(tok, store.Advance{At: due10, Lease: lease, Target: "ldap", Deleted: users(1)})
+				},
 			} {
 				e.createAll(name, name+"-child<"+name)
 				e.deactivate(name+"-child", t0, 10)
