@@ -22,7 +22,7 @@ import (
 const everyTarget = `targets:
   - {name: a, type: command, kinds: [user], command: /bin/true}
   - {name: b, type: oauth, baseUrl: "https://id.example.com"}
-  - {name: c, type: postgres, dsn: "postgres://db/crm", kinds: {user: {table: users, tenant: tenant_id, key: [id]}}}
+  - {name: c, type: postgres, dsn: "postgres://db/crm?sslmode=verify-full", kinds: {user: {table: users, tenant: tenant_id, key: [id]}}}
   - {name: d, type: rest, baseUrl: "https://api.example.com", kinds: {user: {list: {url: "/users?tenant={tenant}", id: id}, delete: {url: "/users/{id}"}}}}
   - {name: e, type: scim, baseUrl: "https://scim.example.com", resources: [{kind: user, endpoint: /Users, attribute: externalId}]}
 `
@@ -30,7 +30,7 @@ const everyTarget = `targets:
 // sources are those of every type.
 func sources() []string {
 	return []string{
-		"source: {type: postgres, dsn: \"postgres://db/crm\", query: \"SELECT id, status FROM tenants\"}\n",
+		"source: {type: postgres, dsn: \"postgres://db/crm?sslmode=verify-full\", query: \"SELECT id, status FROM tenants\"}\n",
 		"source: {type: rest, baseUrl: \"https://api.example.com\", list: {url: /tenants}, get: {url: \"/tenants/{id}\"}, fields: {id: id, status: s, disabledAt: d}}\n",
 	}
 }
@@ -107,7 +107,7 @@ func TestOpenExternal_TellsAllThatIsMissingAtOnce(t *testing.T) {
 	t.Setenv("CREDENTIALS_DIRECTORY", t.TempDir())
 	cfg := loadText(t, `targets:
   - {name: a, type: command, kinds: [user], command: /bin/true, env: {A: "${credential:a}", B: "${file:/nowhere/b}"}}
-  - {name: c, type: postgres, dsn: "postgres://purger:${credential:c}@db/crm", kinds: {user: {table: users, tenant: tenant_id, key: [id]}}}
+  - {name: c, type: postgres, dsn: "postgres://purger:${credential:c}@db/crm?sslmode=verify-full", kinds: {user: {table: users, tenant: tenant_id, key: [id]}}}
 `+sources()[0])
 	err := checkExternal(cfg, "")
 	if exitCode(err) != exitConfig {

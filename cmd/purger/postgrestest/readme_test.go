@@ -68,7 +68,7 @@ func newReadmeSession(t *testing.T) *readmeSession {
 // configure writes purger.yaml.
 func (s *readmeSession) configure(text string) {
 	s.t.Helper()
-	text = strings.NewReplacer("db.example.com", s.pg.Addr(), "/etc/purger/app-password", filepath.Join(s.dir, "app-password")).Replace(text)
+	text = strings.NewReplacer("db.example.com", s.pg.Addr(), "sslmode=verify-full", "sslmode=disable", "/etc/purger/app-password", filepath.Join(s.dir, "app-password")).Replace(text)
 	if err := os.WriteFile(filepath.Join(s.dir, "purger.yaml"), []byte(text), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
