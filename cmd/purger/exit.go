@@ -23,7 +23,7 @@ const (
 	exitSomeFailed  = 3  // a pass ended; some tenants failed or will be retried
 	exitStore       = 65 // the daemon cannot use the store as it is; trying again does not help
 	exitUnreachable = 69 // another process has the store, and does not answer
-	exitTryAgain    = 75 // a gate is closed, a limit is reached, it waits for a second person, or it is busy
+	exitTryAgain    = 75 // a gate is closed, a limit is reached, a sync is refused or failed, it waits for a second person, or it is busy
 	exitConfig      = 78 // the configuration is wrong
 )
 

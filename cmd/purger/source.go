@@ -147,7 +147,7 @@ func newSourceSync(a *app) *cobra.Command {
 		Use: "sync", Short: "Read the source now",
 		Long: `sync reads the source now and takes over what has changed; without a daemon it makes
 the store if there is none. The exit code is 75 when the sync was refused, and a
-person has to look: purger source status.`,
+person has to look, or failed: purger source status, purger doctor source.`,
 		Args: arguments(),
 	}
 	output := outputFlag(cmd)
