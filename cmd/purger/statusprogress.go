@@ -95,26 +95,38 @@ func progressFields(t *table, rows []client.TargetProgress, b begunPurges, now t
 	}
 }
 
-// begunFields renders the purges that are tried again and of which no target of this
-// process knows: who asks is not the daemon, or it has just begun.
+// begunFields renders the purges that go on by themselves and of which no target of
+// this process knows: who asks is not the daemon, or it has just begun. What a daemon
+// is at in its store alone is not among them: that ends in a moment.
 func begunFields(t *table, rows []client.TargetProgress, b begunPurges) {
 	known := map[string]bool{}
 	for _, p := range rows {
 		known[p.TenantID] = true
 	}
 	var ids []string
-	for id := range b.purging {
-		if b.waiting(id) != nil && !known[id] {
+	for id, p := range b.purging {
+		if !known[id] && (b.waiting(id) != nil || len(p.Holds) > 0) {
 			ids = append(ids, id)
 		}
 	}
-	slices.Sort(ids)
+	well := func(id string) int {
+		if b.waiting(id) != nil {
+			return 0
+		}
+		return 1
+	}
+	slices.SortFunc(ids, func(x, y string) int { return cmp.Or(cmp.Compare(well(x), well(y)), cmp.Compare(x, y)) })
 	for _, id := range ids[:min(len(ids), maxProgress)] {
-		p := b.purging[id]
-		t.field("purging "+id, fmt.Sprintf("%s removed, tried again at %s: %s", number(p.Deleted.Resources()), timeText(p.NextAttempt.Time), p.LastError))
+		text := number(b.purging[id].Deleted.Resources()) + " removed"
+		if p := b.waiting(id); p != nil {
+			text += fmt.Sprintf(", tried again at %s: %s", timeText(p.NextAttempt.Time), p.LastError)
+		} else {
+			text += ", goes on with the next pass"
+		}
+		t.field("purging "+id, text)
 	}
 	if n := len(ids) - maxProgress; n > 0 {
-		t.field("purging", number(int64(n))+" more to be tried again")
+		t.field("purging", number(int64(n))+" more that go on later")
 	}
 }
 

@@ -93,6 +93,7 @@ installed() {
 	[ -s /usr/share/purger/targets/postgres.yaml ]
 	[ -x /usr/share/purger/targets/command-example.sh ]
 	[ -s /usr/share/purger/sources/rest.yaml ]
+	[ -s /usr/share/doc/purger/deploy/targets/README.md ]
 }
 
 # documented: by manual pages and completions.
