@@ -210,7 +210,7 @@ func (w *cascade) remove(ctx context.Context) error {
 // removeKind removes all resources of one kind of one group of tenants from a
 // target, in bounded steps, and records each.
 func (w *cascade) removeKind(ctx context.Context, t *target, kind store.Kind, tenants []string, bound *ration) error {
-	r := Request{PurgeID: w.purge, Kind: kind, Limit: w.s.Batch, Resumed: w.inDoubt, OnAccount: w.onAccount(t)}
+	r := Request{PurgeID: w.purge, Subtree: w.claim.Tenants, Kind: kind, Limit: w.s.Batch, Resumed: w.inDoubt, OnAccount: w.onAccount(t)}
 	for idle := 0; ; {
 		if err := w.next(ctx); err != nil {
 			return err

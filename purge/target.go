@@ -46,6 +46,9 @@ type Target interface {
 // Request is one bounded step.
 type Request struct {
 	TenantID string
+	// Subtree has all tenants of the purge, in no order that is to be relied on; nil in
+	// a trial. It is shared: nobody changes it.
+	Subtree []string
 	// PurgeID names the purge that the step belongs to, across all targets and
 	// attempts; it is also on the receipt. "" is none, as in a trial.
 	PurgeID string

@@ -61,6 +61,8 @@ type table struct {
 	// What hangs on its rows, and what keeps rows of other tenants from going along.
 	foreign []*foreignKey
 	guards  []guard
+	// selfCascade: rows of its own go along with those that they refer to.
+	selfCascade bool
 	// Its keys to itself that refuse a deletion.
 	selfs []selfReference
 	// unfollowed: there are more ways from table to table than guards.

@@ -103,6 +103,77 @@ func TestCascade_TakesRowsOfTenantsThatArePurgedToo(t *testing.T) {
 	}
 }
 
+// Of a purge of many tenants a call has some: what goes along of the others was to go
+// anyway.
+func TestCascade_TakesRowsOfTheWholePurge(t *testing.T) {
+	b := crossing(t)
+	b.server.Exec(t, b.db, "UPDATE users SET invited_by = 7 WHERE id = 100")
+	r := users("acme", all)
+	for _, limit := range []int{3, all} {
+		r.Limit, r.Subtree = limit, []string{"acme", "beta"}
+		for more := true; more; {
+			did, err := b.Purge(t.Context(), r)
+			if more = did.More; err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if n := b.server.Int(t, b.db, "SELECT count(*) FROM users"); n != 1 {
+		t.Errorf("%d users are left, want that of gamma", n)
+	}
+}
+
+// Where rows of the table do not go along with each other, a step of a giant looks at
+// what hangs on the rows that it removes, and not at the rest: else a tenant with very
+// many could never be purged.
+func TestCascade_G11_AStepLooksAtWhatHangsOnItsOwnRows(t *testing.T) {
+	b := crossing(t)
+	b.server.Exec(t, b.db, "ALTER TABLE users DROP COLUMN invited_by; INSERT INTO api_keys VALUES (7, 'beta', 20)")
+	for step := range 6 {
+		if did, err := b.Purge(t.Context(), users("acme", 3)); err != nil || did.Deleted != 3 {
+			t.Fatalf("step %d: %+v, %v", step, did, err)
+		}
+	}
+	_, err := b.Purge(t.Context(), users("acme", 3))
+	wantCode(t, err, store.Precondition)
+	if n := b.server.Int(t, b.db, "SELECT count(*) FROM api_keys WHERE tenant_id = 'beta'"); n != 2 || b.left(t, "acme", store.KindUser) != 2 {
+		t.Errorf("%d keys of beta are left, want 2, and %d users of acme, want the last 2", n, b.left(t, "acme", store.KindUser))
+	}
+}
+
+// What only looks like rows of another tenant, or cannot be looked at, keeps nobody
+// from being purged.
+func TestCascade_IsNotRefusedWithoutNeed(t *testing.T) {
+	for name, c := range map[string]struct{ sql, table, tenant string }{
+		"an id that is the tenant's in the table, and the row's in the child": {`
+CREATE TABLE users (id text PRIMARY KEY); CREATE TABLE grants (id text PRIMARY KEY, made_by text REFERENCES users ON DELETE CASCADE);
+CREATE TABLE uses (id text PRIMARY KEY, made_by text REFERENCES grants ON DELETE CASCADE);
+INSERT INTO users VALUES ('acme'); INSERT INTO grants VALUES ('g1', 'acme'); INSERT INTO uses VALUES ('u1', 'g1');`, "users", "id"},
+		"a table that inherits the child, whose rows do not go along": {`
+CREATE TABLE users (id bigint PRIMARY KEY, tenant_id text NOT NULL);
+CREATE TABLE sessions (id bigint PRIMARY KEY, tenant_id text NOT NULL, user_id bigint REFERENCES users ON DELETE CASCADE);
+CREATE TABLE old () INHERITS (sessions); INSERT INTO users VALUES (1, 'acme'); INSERT INTO old VALUES (1, 'beta', 1);`, "users", "tenant_id"},
+		"a schema that the role must not use": {`
+CREATE TABLE users (id bigint PRIMARY KEY, tenant_id text NOT NULL); CREATE SCHEMA other;
+CREATE TABLE other.sessions (id bigint PRIMARY KEY, tenant_id text NOT NULL, user_id bigint REFERENCES users ON DELETE CASCADE);
+INSERT INTO users VALUES (1, 'acme'); INSERT INTO other.sessions VALUES (1, 'acme', 1);
+GRANT SELECT, DELETE ON users TO crossing; GRANT SELECT ON ALL TABLES IN SCHEMA other TO crossing;`, "users", "tenant_id"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := setUp{sql: "DO 'BEGIN CREATE ROLE crossing LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN END';" + c.sql, noLedger: true,
+				config: byTable(map[store.Kind]postgrestarget.Kind{store.KindUser: {Table: c.table, Tenant: c.tenant}})}
+			b := u.make(t)
+			target := b.Target
+			if strings.Contains(c.sql, "GRANT") {
+				target = b.again(t, u, b.server.DSNAs("crossing", b.db))
+			}
+			if did, err := target.Purge(t.Context(), users("acme", all)); err != nil || did.Deleted != 1 {
+				t.Errorf("%+v, %v; want the user removed", did, err)
+			}
+		})
+	}
+}
+
 // The doctor never hands out a statement by which rows of other tenants would go.
 func TestDiagnose_G4_OffersNoCascadeToRowsOfOthers(t *testing.T) {
 	b := setUp{sql: `

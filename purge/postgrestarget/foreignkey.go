@@ -18,8 +18,9 @@ type foreignKey struct {
 	Child, Parent            string // quoted
 	ChildNums, ParentNums    []int16
 	ChildColumns, ParentKeys []string // quoted
-	// Readable: the role may count all rows of the child.
-	Readable bool
+	// Readable: the role may count all rows of the child. Plain: it has no partitions,
+	// so that no row of another table goes along.
+	Readable, Plain bool
 	// Others is how many further foreign keys the child has.
 	Others int
 	// Named is the child's column with the name and the type of the tenant column, 0
@@ -63,10 +64,13 @@ SELECT f.conname, f.confdeltype::text, f.conrelid, CASE WHEN f.confrelid IN (SEL
              JOIN pg_catalog.pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = k.num ORDER BY k.place),
        array(SELECT pg_catalog.quote_ident(a.attname) FROM unnest(f.confkey) WITH ORDINALITY k (num, place)
              JOIN pg_catalog.pg_attribute a ON a.attrelid = f.confrelid AND a.attnum = k.num ORDER BY k.place),
-       pg_catalog.has_table_privilege(f.conrelid, 'SELECT') AND NOT pg_catalog.row_security_active(f.conrelid),
+       pg_catalog.has_schema_privilege(c.relnamespace, 'USAGE') AND pg_catalog.has_table_privilege(f.conrelid, 'SELECT')
+         AND NOT pg_catalog.row_security_active(f.conrelid), c.relkind = 'r',
        (SELECT count(*) FROM pg_catalog.pg_constraint o WHERE o.contype = 'f' AND o.conrelid = f.conrelid AND o.oid <> f.oid AND o.conparentid = 0),
        coalesce((SELECT a.attnum FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_attribute t ON t.attrelid = $1 AND t.attnum = $2
                  WHERE a.attrelid = f.conrelid AND a.attname = t.attname AND a.attnum > 0 AND NOT a.attisdropped
+                   AND NOT EXISTS (SELECT FROM pg_catalog.pg_index i -- it names the row, and not whose it is
+                     WHERE i.indrelid = f.conrelid AND i.indisprimary AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum)
                    AND (a.atttypid = t.atttypid OR a.atttypid = ANY ($3::oid[]) AND t.atttypid = ANY ($3::oid[]))), 0)
 FROM pg_catalog.pg_constraint f JOIN reached r ON f.confrelid = r.oid
 JOIN pg_catalog.pg_class c ON c.oid = f.conrelid JOIN pg_catalog.pg_namespace cn ON cn.oid = c.relnamespace
@@ -85,7 +89,7 @@ func describeForeignKeys(ctx context.Context, conn *pgx.Conn, tbl *table, known 
 	tbl.foreign, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (*foreignKey, error) {
 		c := &foreignKey{}
 		err := row.Scan(&c.Name, &c.Action, &c.ChildOID, &c.ParentOID, &c.Child, &c.Parent, &c.ChildNums, &c.ParentNums,
-			&c.ChildColumns, &c.ParentKeys, &c.Readable, &c.Others, &c.Named)
+			&c.ChildColumns, &c.ParentKeys, &c.Readable, &c.Plain, &c.Others, &c.Named)
 		return c, err
 	})
 	if err == nil {
@@ -136,8 +140,11 @@ func (tbl *table) setGuards(known map[uint32]tenantColumn) {
 					tbl.guards = append(tbl.guards, g)
 				}
 			}
-			// What goes on from the table itself begins with all rows of a tenant anyway.
-			if c.Action == "c" && c.ChildOID != tbl.oid {
+			switch {
+			case c.Action != "c":
+			case c.ChildOID == tbl.oid: // what goes on from there begins with all rows of a tenant
+				tbl.selfCascade = true
+			default:
 				ways = append(ways, next)
 			}
 		}
@@ -154,9 +161,13 @@ func (w way) along(c *foreignKey) way {
 	for i := range on {
 		on[i] = fmt.Sprintf("%s.%s = %s.%s", below, c.ChildColumns[i], above, c.ParentKeys[i])
 	}
+	child := c.Child
+	if c.Plain {
+		child = "ONLY " + child
+	}
 	return way{
 		at: c.ChildOID, tenant: c.tenant, keys: append(slices.Clone(w.keys), c),
-		from: fmt.Sprintf("%s JOIN %s %s ON %s", w.from, c.Child, below, strings.Join(on, " AND ")),
+		from: fmt.Sprintf("%s JOIN %s %s ON %s", w.from, child, below, strings.Join(on, " AND ")),
 	}
 }
 

@@ -26,6 +26,7 @@ type call struct {
 	// Of a purge.
 	limit     int
 	purge     string // its id
+	subtree   []string
 	onAccount bool
 }
 

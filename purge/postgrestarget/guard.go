@@ -1,13 +1,9 @@
 package postgrestarget
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
-	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/tenantpurge/purger/store"
 )
@@ -15,54 +11,37 @@ import (
 // errStrays is in the chain of an error about rows of other tenants.
 var errStrays = errors.New("purger removes nothing of other tenants")
 
-// guard returns the step that refuses to take along rows of other tenants than those
-// in ids, all of which are being purged (G4). There is no lock that would keep others
-// from adding such rows until the deletion: it would take the right to change rows.
-func (tbl *table) guard(ids []string) step {
+// straysSQL returns a query for the guards by which rows of other tenants would go
+// along with those rows of the alias t for which a condition holds (G4), and how many.
+// Those in the parameter own, a number, are no others. There is no lock that would keep
+// anybody from adding such rows until the deletion: it would take the right to change
+// rows.
+func (tbl *table) straysSQL(condition string, own int) string {
 	parts := make([]string, len(tbl.guards))
 	for i, g := range tbl.guards {
-		parts[i] = fmt.Sprintf("SELECT %d::bigint, count(*) FROM %s WHERE %s AND %s <> ALL ($1::%s[]::text[])", i, g.from, tbl.matches(), g.id, tbl.typ.sql)
+		parts[i] = fmt.Sprintf(`SELECT %d::bigint AS guard, count(*) AS n FROM %s WHERE %s AND %s IS NOT NULL
+ AND NOT EXISTS (SELECT FROM unnest($%d::text[]) AS own (id) WHERE own.id COLLATE "C" = %[4]s) HAVING count(*) > 0`, i, g.from, condition, g.id, own)
 	}
-	return step{strings.Join(parts, "\nUNION ALL "), []any{tbl.typ.values(ids)}, func(rows pgx.Rows) error {
-		var found error
-		var i, n int64
-		_, err := pgx.ForEachRow(rows, []any{&i, &n}, func() error {
-			if key := tbl.guards[i].key; n > 0 && found == nil {
-				found = store.Errorf(store.Precondition,
-					"delete: %d rows of other tenants in %s would go along, by the foreign key %q to %s: %w", n, key.Child, key.Name, key.Parent, errStrays)
-			}
-			return nil
-		})
-		return errors.Join(err, found)
-	}}
+	return strings.Join(parts, "\nUNION ALL ")
 }
 
-// clearance says when it was last seen that no rows of others would go along with
-// those of a call, and how long it took to see, together with the step.
-type clearance struct {
-	at   time.Time
-	took time.Duration
+// astray is the error about rows of other tenants that [table.straysSQL] found.
+func (tbl *table) astray(guard, n int64) error {
+	key := tbl.guards[guard].key
+	return store.Errorf(store.Precondition,
+		"delete: %d rows of other tenants in %s would go along, by the foreign key %q to %s: %w", n, key.Child, key.Name, key.Parent, errStrays)
 }
 
-// Each look is at all the rows that are left: in the midst of many steps there is none
-// for so many times as long as the last one took, and for so long.
-const (
-	lull    = 20
-	maxLull = 30 * time.Second
-)
-
-// guarded runs a step in a transaction of its own, behind the guard of the table if
-// there is one and it is time for it.
-func (t *Target) guarded(ctx context.Context, conn *lease, b *batch, tbl *table, p *removing, s step) outcome {
-	last, ok := t.clearances.get(p.lead())
-	if len(tbl.guards) == 0 || ok && time.Since(last.at) < min(lull*last.took, maxLull) {
-		return t.transact(ctx, conn, b, s)
+// kin returns the tenants that are purged with those of calls: what goes along of them
+// was to go anyway.
+func kin(calls ...*removing) []string {
+	var ids []string
+	for _, p := range calls {
+		if len(p.subtree) > 0 {
+			ids = append(ids, p.subtree...)
+		} else {
+			ids = append(ids, p.tenants...)
+		}
 	}
-	now := clearance{at: time.Now()}
-	out := t.transact(ctx, conn, b, tbl.guard(p.fit), s)
-	if out.err == nil {
-		now.took = time.Since(now.at)
-		t.clearances.set(p.lead(), now)
-	}
-	return out
+	return ids
 }

@@ -81,16 +81,22 @@ UNION ALL SELECT %[1]s FROM b JOIN %[2]s t ON %[4]s AND NOT (%[5]s) WHERE %[6]s
 // other: those first to which none refers.
 func (t *Target) peel(ctx context.Context, conn *lease, s *schema, tbl *table, p *removing, tenant string, limit int64) (purge.Removed, outcome) {
 	step, out := t.walkStep(ctx, conn, s, tbl, p, tenant, limit, nil, true)
-	if out.err != nil || step.gone > 0 {
-		return purge.Removed{Deleted: step.gone, More: true}, out
+	switch {
+	case out.err != nil:
+		return purge.Removed{}, out
+	case step.gone > 0:
+		return purge.Removed{Deleted: step.gone, More: true}, outcome{}
 	}
 	// All that is left is referred to. In one statement it may go.
 	step, out = t.walkStep(ctx, conn, s, tbl, p, tenant, limit, nil, false)
 	pg := asPgError(out.err)
 	if pg != nil && pg.Code == codeForeignKey && slices.ContainsFunc(tbl.selfs, func(s selfReference) bool { return s.Name == pg.ConstraintName }) {
 		out.err = store.Errorf(store.Precondition,
-			"delete: the foreign key %q: rows of %s that refer to each other in a circle cannot go in one step of %d rows, or rows that stay refer to them; a larger limits.batch, or to set its columns to NULL, lets them go",
+			"delete: the foreign key %q: rows of %s refer to each other in circles, which a step of %d rows does not hold whole, or rows that stay refer to them; a larger limits.batch, or to set its columns to NULL, lets them go",
 			pg.ConstraintName, tbl.name, limit)
+	}
+	if out.err != nil {
+		return purge.Removed{}, out
 	}
 	return purge.Removed{Deleted: step.gone, More: step.looked >= limit}, out
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tenantpurge/purger/purge"
 	"github.com/tenantpurge/purger/purge/postgrestarget"
 	"github.com/tenantpurge/purger/store"
 )
@@ -61,9 +62,12 @@ func TestSelfReference_G11_ATenantBeyondABatchGoes(t *testing.T) {
 // What no step can remove is told with its reason.
 func TestSelfReference_ACircleBeyondABatchIsNamed(t *testing.T) {
 	b := peeled(t, "DEFERRABLE INITIALLY DEFERRED", "INSERT INTO users (id, tenant_id, manager_id) SELECT g, 'acme', g % 150 + 1 FROM generate_series(1, 150) g;")
-	_, err := b.Purge(t.Context(), users("acme", 100))
+	did, err := b.Purge(t.Context(), users("acme", 100))
 	if wantCode(t, err, store.Precondition); err == nil || !strings.Contains(err.Error(), "users_manager_id_fkey") || !strings.Contains(err.Error(), "limits.batch") {
 		t.Errorf("%v; want an error that names the key and what to do", err)
+	}
+	if did != (purge.Removed{}) { // COMMIT was refused
+		t.Errorf("%+v; want that nothing was removed", did)
 	}
 	if did, err := b.Purge(t.Context(), users("acme", 150)); err != nil || did.Deleted != 150 {
 		t.Errorf("with room for all: %+v, %v", did, err)

@@ -154,11 +154,11 @@ func (t *Target) step(s *schema, sh *share, b *batch) step {
 		places = append(places, slices.Repeat([]int64{int64(i)}, len(sh.ids[i]))...)
 		accounts = append(accounts, b.account(p.purge))
 	}
-	return step{
-		sql:  tbl.groupSQL(s.ledger),
-		args: t.note([]any{tbl.typ.values(ids), places, sh.most}, kind, *b, accounts),
-		read: func(rows pgx.Rows) error { return sh.read(rows, b) },
+	args := t.note([]any{tbl.typ.values(ids), places, sh.most}, kind, *b, accounts)
+	if len(tbl.guards) > 0 {
+		args = append(args, kin(sh.calls...))
 	}
+	return step{tbl.groupSQL(s.ledger), args, func(rows pgx.Rows) error { return sh.read(rows, tbl, b) }}
 }
 
 // removeTogether answers calls in one transaction, those of one kind in one
@@ -171,9 +171,6 @@ func (t *Target) removeTogether(ctx context.Context, conn *lease, s *schema, cal
 	var steps []step
 	for _, part := range byKind(calls) {
 		sh := newShare(part)
-		if tbl := s.sources[part[0].kind].table; len(tbl.guards) > 0 {
-			steps = append(steps, tbl.guard(tenantsOf(part)))
-		}
 		shares, steps = append(shares, sh), append(steps, t.step(s, sh, &b))
 	}
 	began := time.Now()
@@ -235,13 +232,16 @@ var errMerged = store.Errorf(store.Unavailable,
 	"delete: nothing was removed: rows of tenants with other ids would have gone, since the collation of the tenant column has changed")
 
 // read takes what [table.groupSQL] returns.
-func (sh *share) read(rows pgx.Rows, b *batch) error {
+func (sh *share) read(rows pgx.Rows, tbl *table, b *batch) error {
 	var place *int64
 	var n, asked, gone int64
 	_, err := pgx.ForEachRow(rows, []any{&place, &n}, func() error {
 		if place == nil {
 			sh.found = n
 			return nil
+		}
+		if *place < -1 {
+			return tbl.astray(-2-*place, n)
 		}
 		if *place < 0 {
 			gone = n

@@ -84,13 +84,24 @@ func (d *diagnosis) durability(ctx context.Context) error {
 	return nil
 }
 
-// ownRoleSQL makes a role that may do what the configuration needs of tables. What
-// statements of the operator's own need, cannot be told.
+// ownRoleSQL makes a role that may do what the configuration needs of tables, and read
+// what goes along with their rows. What statements of the operator's own need, cannot be
+// told.
 func (d *diagnosis) ownRoleSQL() string {
 	sql := []string{"CREATE ROLE purger LOGIN"}
+	known := map[uint32]bool{}
+	var along []*foreignKey
 	for _, kind := range d.target.kinds {
 		if tbl := d.schema.sources[kind].table; tbl != nil {
 			sql = append(sql, fmt.Sprintf("GRANT SELECT, DELETE ON %s TO purger", tbl.name))
+			known[tbl.oid] = true
+			along = append(along, tbl.foreign...)
+		}
+	}
+	for _, key := range along {
+		if key.Action == "c" && !known[key.ChildOID] {
+			sql = append(sql, fmt.Sprintf("GRANT SELECT ON %s TO purger", key.Child))
+			known[key.ChildOID] = true
 		}
 	}
 	return strings.Join(sql, ";\n")

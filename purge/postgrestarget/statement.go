@@ -56,27 +56,45 @@ func (tbl *table) address() (columns, among string) {
 // beside it in $2, unless there are more than $3 in all. It returns how many it
 // found, counted no further than to one more than that, beside a NULL, by
 // place how many are gone, and beside -1 how many are gone in all: in a column whose
-// collation has changed they may be of tenants that nobody asked about. The parameters from $4 on are those of [noteSQL], the
-// last one the accounts by place.
+// collation has changed they may be of tenants that nobody asked about. Where rows of
+// others would go along it removes none, and returns beside -2 and less how many, by
+// guard. The parameters from $4 on are those of [noteSQL], the last one of them the
+// accounts by place, and where there are guards the tenants that are no others.
 func (tbl *table) groupSQL(ledger string) string {
+	doomed := tbl.matches() + " AND (SELECT n FROM found) <= $3::bigint"
+	strays, unless, astray := "", "", ""
+	if len(tbl.guards) > 0 {
+		strays = ", strays AS (" + tbl.straysSQL(doomed, behindNote(ledger, 4)) + ")\n"
+		unless, astray = " AND NOT EXISTS (SELECT FROM strays)", " UNION ALL SELECT -2 - guard, n FROM strays"
+	}
 	sql := fmt.Sprintf(`WITH found AS (SELECT count(*) AS n FROM (SELECT FROM %[1]s t WHERE %[2]s LIMIT $3::bigint + 1) AS these)
-, gone AS (DELETE FROM %[1]s t WHERE %[2]s AND (SELECT n FROM found) <= $3::bigint RETURNING %[3]s AS tenant)
+%[5]s, gone AS (DELETE FROM %[1]s t WHERE %[6]s RETURNING %[3]s AS tenant)
 , tenants AS (SELECT tenant, count(*) AS n FROM gone GROUP BY 1)
 , tally AS (SELECT asked.place, sum(n)::bigint AS n FROM tenants JOIN unnest($1::%[4]s[], $2::bigint[]) AS asked (id, place)
- ON asked.id::text COLLATE "C" = tenants.tenant GROUP BY 1)`, tbl.name, tbl.matches(), tbl.id(), tbl.typ.sql)
+ ON asked.id::text COLLATE "C" = tenants.tenant GROUP BY 1)`, tbl.name, tbl.matches(), tbl.id(), tbl.typ.sql, strays, doomed+unless)
 	if ledger != "" {
 		sql += fmt.Sprintf("\n, noted AS (%s)", noteSQL(ledger,
 			"SELECT $4::text, ($7::text[])[place + 1], $5::text, sum(n)::bigint, $6::uuid, sum(n)::bigint FROM tally GROUP BY 2 ORDER BY 2"))
 	}
 	return sql + "\nSELECT NULL::bigint, n FROM found UNION ALL SELECT place, n FROM tally" +
-		" UNION ALL SELECT -1, sum(n)::bigint FROM tenants HAVING sum(n) > 0"
+		" UNION ALL SELECT -1, sum(n)::bigint FROM tenants HAVING sum(n) > 0" + astray
+}
+
+// behindNote returns the number of the parameter behind those of [noteSQL], which begin
+// at one.
+func behindNote(ledger string, next int) int {
+	if ledger == "" {
+		return next
+	}
+	return next + 4
 }
 
 // walkSQL removes at most $2 rows of the one tenant in $1, in the order of the
 // key where an index has it. after says that they come after the key in the
-// parameters from $3 on; those of [noteSQL] follow. It returns one row: how many
-// rows were looked at, how many are gone, and the last key as texts, NULL
-// without an order.
+// parameters from $3 on; those of [noteSQL] follow, and where there are guards the
+// tenants that are no others. It returns one row: how many rows were looked at, how many
+// are gone, the last key as texts, NULL without an order, and a guard by which rows of
+// others would go along, with their number: then none is gone, else NULL.
 func (tbl *table) walkSQL(ledger string, after bool) string {
 	columns, among := tbl.address()
 	tenant := tbl.is("($1::" + tbl.typ.sql + "[])[1]")
@@ -104,12 +122,23 @@ func (tbl *table) walkSQL(ledger string, after bool) string {
 // removalSQL removes the rows that a query finds, which are doomed, among those of a
 // tenant. next is the first parameter of [noteSQL].
 func (tbl *table) removalSQL(ledger, doomed, among, tenant, last string, next int) string {
+	condition := among + " AND " + tenant
+	strays, unless, astray := "", "", "NULL::bigint, NULL::bigint"
+	if len(tbl.guards) > 0 {
+		looked := condition
+		if tbl.selfCascade { // others of the tenant go along, and what hangs on those
+			looked = tenant
+		}
+		strays = ", strays AS (" + tbl.straysSQL(looked, behindNote(ledger, next)) + ")\n"
+		unless = " AND NOT EXISTS (SELECT FROM strays)"
+		astray = "(SELECT guard FROM strays ORDER BY 1 LIMIT 1), (SELECT n FROM strays ORDER BY guard LIMIT 1)"
+	}
 	sql := fmt.Sprintf(`WITH doomed AS (%[2]s)
-, gone AS (DELETE FROM %[1]s t WHERE %[3]s AND %[4]s RETURNING 1)
-, tally AS (SELECT count(*) AS n FROM gone)`, tbl.name, doomed, among, tenant)
+%[3]s, gone AS (DELETE FROM %[1]s t WHERE %[4]s RETURNING 1)
+, tally AS (SELECT count(*) AS n FROM gone)`, tbl.name, doomed, strays, condition+unless)
 	if ledger != "" {
 		sql += fmt.Sprintf("\n, noted AS (%s)", noteSQL(ledger,
 			fmt.Sprintf("SELECT $%d::text, $%d::text, $%d::text, n, $%d::uuid, n FROM tally WHERE n > 0", next, next+3, next+1, next+2)))
 	}
-	return sql + fmt.Sprintf("\nSELECT (SELECT count(*) FROM doomed), (SELECT n FROM tally), %s", last)
+	return sql + fmt.Sprintf("\nSELECT (SELECT count(*) FROM doomed), (SELECT n FROM tally), %s, %s", last, astray)
 }

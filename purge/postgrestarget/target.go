@@ -37,7 +37,6 @@ type Target struct {
 	pooler   pooler
 	// Of statements of the operator's own.
 	allowances memory[allowance]
-	clearances memory[clearance]
 	proven     proven
 	closed     atomic.Bool
 	underway   underway
@@ -138,7 +137,7 @@ func (t *Target) PurgeGroup(ctx context.Context, tenantIDs []string, r purge.Req
 		return purge.Removed{}, store.Errorf(store.Invalid, "limit %d; want 1 or more", r.Limit).At("limit")
 	}
 	did, err := t.removals.do(ctx, call{
-		tenants: tenantIDs, kind: r.Kind, limit: min(r.Limit, math.MaxInt32), purge: r.PurgeID, onAccount: r.OnAccount,
+		tenants: tenantIDs, kind: r.Kind, limit: min(r.Limit, math.MaxInt32), purge: r.PurgeID, subtree: r.Subtree, onAccount: r.OnAccount,
 	})
 	return did, t.ifForbidden(err)
 }

@@ -60,7 +60,7 @@ func (t *Target) removeParts(ctx context.Context, conn *lease, s *schema, tbl *t
 		}
 		sh := &share{calls: []*removing{p}, ids: [][]string{part}, most: left, gone: make([]int64, 1)}
 		b := batch{id: uuid.New(), ledger: s.ledger}
-		if out := t.guarded(ctx, conn, &b, tbl, p, t.step(s, sh, &b)); out.err != nil {
+		if out := t.transact(ctx, conn, &b, t.step(s, sh, &b)); out.err != nil {
 			return sum, out
 		}
 		switch sum.Deleted += sh.gone[0]; {
@@ -80,10 +80,16 @@ func (t *Target) removeParts(ctx context.Context, conn *lease, s *schema, tbl *t
 // walk removes up to a limit of rows of a tenant, after the last key. At the end
 // it looks once more from the front: rows may have been added behind it.
 func (t *Target) walk(ctx context.Context, conn *lease, s *schema, tbl *table, p *removing, tenant string, limit int64) (purge.Removed, outcome) {
-	if len(tbl.selfs) > 0 {
-		return t.peel(ctx, conn, s, tbl, p, tenant, limit)
-	}
 	k := key{tenant, p.kind}
+	if len(tbl.selfs) > 0 {
+		did, out := t.peel(ctx, conn, s, tbl, p, tenant, limit)
+		if out.err == nil && did.More {
+			t.walks.set(k, nil)
+		} else if !out.slow {
+			t.walks.forget(k)
+		}
+		return did, out
+	}
 	for last, _ := t.walks.get(k); ; last = nil {
 		step, out := t.walkStep(ctx, conn, s, tbl, p, tenant, limit, last, false)
 		full := step.looked >= limit
@@ -122,12 +128,21 @@ func (t *Target) walkStep(ctx context.Context, conn *lease, s *schema, tbl *tabl
 	b := batch{id: uuid.New(), ledger: s.ledger}
 	var w walked
 	args = t.note(args, p.kind, b, b.account(p.purge))
+	if len(tbl.guards) > 0 {
+		args = append(args, kin(p))
+	}
 	sql := tbl.walkSQL(s.ledger, last != nil)
 	if leaves {
 		sql = tbl.leavesSQL(s.ledger)
 	}
-	out := t.guarded(ctx, conn, &b, tbl, p, step{sql, args, func(rows pgx.Rows) error {
-		_, err := pgx.ForEachRow(rows, []any{&w.looked, &w.gone, &w.last}, func() error { return nil })
+	out := t.transact(ctx, conn, &b, step{sql, args, func(rows pgx.Rows) error {
+		var guard, strays *int64
+		_, err := pgx.ForEachRow(rows, []any{&w.looked, &w.gone, &w.last, &guard, &strays}, func() error {
+			if guard != nil {
+				return tbl.astray(*guard, *strays)
+			}
+			return nil
+		})
 		b.removed(p.kind, p.purge, w.gone)
 		return err
 	}})
