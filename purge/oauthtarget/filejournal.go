@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,6 +22,10 @@ const slack = 1000
 // forgetAfter is how long the file may tell more of clients than the journal does (G13).
 // A file that is written anew for each of them would be written most of the time.
 const forgetAfter = 10 * time.Minute
+
+// unfinished ends the name of a file that is to take the place of a journal. Between
+// that and the journal's name are digits, so that it is not the name of another one.
+const unfinished = ".new"
 
 // FileJournal is a [Journal] in a file of JSON lines, for one process, and safe for concurrent use. Writers that come while the disk is written
 // share the next write. After a failed write nothing more is recorded, since what is on
@@ -47,9 +52,10 @@ var _ Journal = (*FileJournal)(nil)
 // OpenJournal opens a journal or makes a new one, readable by its owner alone. It
 // cuts off a last record that a crash left half written, and writes the file anew
 // when most of it is superseded, or has a name or a token that the rest has not; the
-// latter also ten minutes after it came to be so, and at the end. An error is
-// [store.Internal] when there is something else wrong in the file, and
-// [store.Unavailable] when it cannot be read or written.
+// latter also ten minutes after it came to be so, and at the end. It removes what a crash
+// left of a file that was written anew. An error is [store.Internal] when there is
+// something else wrong in the file, and [store.Unavailable] when it cannot be read or
+// written.
 func OpenJournal(path string) (*FileJournal, error) {
 	j := &FileJournal{path: path, entries: map[string]Entry{}, sent: map[string]Entry{}}
 	raw, err := os.ReadFile(path)
@@ -59,6 +65,9 @@ func OpenJournal(path string) (*FileJournal, error) {
 	sound, lines, err := j.read(raw)
 	if err != nil {
 		return nil, err
+	}
+	if err := removeUnfinished(path); err != nil {
+		return nil, store.Errorf(store.Unavailable, "journal: remove what a crash left: %w", err)
 	}
 	if raw == nil || lines > 2*len(j.entries)+slack || j.told > j.telling {
 		if inPlace, err := j.rewrite(); err != nil {
@@ -86,7 +95,7 @@ func (j *FileJournal) read(raw []byte) (sound, lines int, err error) {
 	for at := 0; at < len(raw); {
 		end := bytes.IndexByte(raw[at:], '\n')
 		var e Entry
-		ok := end >= 0 && json.Unmarshal(raw[at:at+end], &e) == nil && len(e.Key) == len(Key("")) &&
+		ok := end >= 0 && e.parse(raw[at:at+end]) == nil && len(e.Key) == len(Key("")) &&
 			(e.State == Untouched || e.State == Sent || e.State == Gone)
 		switch {
 		case ok && torn:
@@ -104,6 +113,46 @@ func (j *FileJournal) read(raw []byte) (sound, lines int, err error) {
 		at += end + 1
 	}
 	return sound, lines, nil
+}
+
+// parse takes over a line. In one of before there were doubts, a GET may have followed
+// the DELETE, and the answer, with another token, may have been lost.
+func (e *Entry) parse(line []byte) error {
+	var l struct {
+		Entry
+		Doubt *Doubt `json:"doubt"`
+	}
+	if err := json.Unmarshal(line, &l); err != nil {
+		return err
+	}
+	*e = l.Entry
+	switch {
+	case l.Doubt != nil:
+		e.Doubt = *l.Doubt
+	case e.State == Sent && e.rotates():
+		e.Doubt = Asked
+	}
+	return nil
+}
+
+// removeUnfinished removes the files that a crash kept from taking the place of a
+// journal: they name clients, and have tokens.
+func removeUnfinished(path string) error {
+	list, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	for _, f := range list {
+		digits, ours := strings.CutPrefix(f.Name(), filepath.Base(path)+".")
+		digits, ends := strings.CutSuffix(digits, unfinished)
+		if !ours || !ends || digits == "" || strings.Trim(digits, "0123456789") != "" || !f.Type().IsRegular() {
+			continue
+		}
+		if err := os.Remove(filepath.Join(filepath.Dir(path), f.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // take puts an entry, of which there is a line, in the place of the one before it.
@@ -132,7 +181,7 @@ func (j *FileJournal) rewrite() (inPlace bool, err error) {
 		}
 		b.Write(append(line, '\n'))
 	}
-	f, err := os.CreateTemp(filepath.Dir(j.path), filepath.Base(j.path)+".*") // of mode 0600
+	f, err := os.CreateTemp(filepath.Dir(j.path), filepath.Base(j.path)+".*"+unfinished) // of mode 0600
 	if err != nil {
 		return true, err
 	}

@@ -1,8 +1,10 @@
 package oauthtarget_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -139,4 +141,51 @@ func TestFileJournal_G13_AFileThatCannotBeWrittenAnewIsTriedAgain(t *testing.T) 
 			t.Errorf("the file has %s", s)
 		}
 	})
+}
+
+// A file that a crash kept from taking the place of the journal names clients for ever.
+func TestOpenJournal_G13_WhatACrashLeftIsRemovedAndNothingElse(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "journal")
+	j := open(t, path)
+	for _, e := range []oauthtarget.Entry{sending(1), {Key: entry(1, "").Key, State: oauthtarget.Gone}} {
+		if err := j.Record(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What cannot take its place is told by its name.
+	if err := errors.Join(os.Remove(path), os.MkdirAll(filepath.Join(path, "full"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	var failed *os.LinkError
+	if err := j.Close(); !errors.As(err, &failed) {
+		t.Fatalf("Close: %v", err)
+	}
+	keep := []string{
+		"journal.1", "journal.123456", "journal.new", "journal..new", "journal.1x.new", "journal.12.new.bak",
+		"journal.-1.new", "xjournal.1.new", "other.12.new", "journal1.new",
+	}
+	if err := errors.Join(os.RemoveAll(path), os.Mkdir(filepath.Join(dir, "journal.77.new"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range append([]string{filepath.Base(failed.Old)}, keep...) {
+		if err := os.WriteFile(filepath.Join(dir, file), whole, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = open(t, path)
+	want := append(keep, "journal", "journal.77.new")
+	slices.Sort(want)
+	var left []string
+	list, err := os.ReadDir(dir)
+	for _, f := range list {
+		left = append(left, f.Name())
+	}
+	if err != nil || !slices.Equal(left, want) {
+		t.Errorf("left are %q, %v\nwant %q", left, err, want)
+	}
 }

@@ -46,8 +46,9 @@ type Entry struct {
 	// Instead is [Key] of the registry's token that Token replaces. When the
 	// registry has another, that is the newer one.
 	Instead string `json:"instead,omitempty"`
-	// Doubt is there while the state is Sent.
-	Doubt Doubt `json:"doubt,omitempty"`
+	// Doubt is there while the state is Sent. In the file it is never left out: a line
+	// without it is of a version that did not know of doubts.
+	Doubt Doubt `json:"doubt"`
 	// Of is there while the state is Sent. Else the journal names nobody.
 	Of *Sending `json:"of,omitempty"`
 }

@@ -185,3 +185,42 @@ func TestFileJournal_ManyWritersAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// A version that did not know of doubts may have lost the answer with another token.
+func TestFileJournal_G6_ALineOfBeforeThereWereDoubtsIsNotCertain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	key := func(i int) string { return entry(i, "").Key }
+	old := fmt.Sprintf(`{"key":%q,"state":"sent","token":"t","instead":"i","of":{"tenantId":"acme","clientId":"c","uri":"u","token":"r"}}
+{"key":%q,"state":"sent","of":{"tenantId":"acme","clientId":"c","uri":"u","token":"r"}}
+{"key":%q,"token":"t","instead":"i"}
+{"key":%q,"state":"gone"}
+`, key(0), key(1), key(2), key(3))
+	if err := os.WriteFile(path, []byte(old), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := []oauthtarget.Doubt{oauthtarget.Asked, oauthtarget.Certain, oauthtarget.Certain, oauthtarget.Certain}
+	j := open(t, path)
+	for i, d := range []oauthtarget.Doubt{oauthtarget.Certain, oauthtarget.Asked, oauthtarget.Told} {
+		e := entry(4+i, oauthtarget.Sent)
+		e.Doubt = d
+		if err := j.Record(e); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, d)
+	}
+	// As it was appended, and as it is written anew for a client that is gone.
+	for range 2 {
+		_ = j.Close()
+		j = open(t, path)
+		for i, d := range want {
+			if e := j.Entry(key(i)); e.Doubt != d {
+				t.Errorf("the doubt of %d is %q, want %q", i, e.Doubt, d)
+			}
+		}
+		for _, e := range []oauthtarget.Entry{entry(9, oauthtarget.Sent), {Key: key(9), State: oauthtarget.Gone}} {
+			if err := j.Record(e); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
