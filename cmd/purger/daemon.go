@@ -52,8 +52,10 @@ type daemon struct {
 	// operations serves metrics and health.
 	operations http.Handler
 	compaction compaction
-	addresses  []string   // of metrics and health
-	reloading  sync.Mutex // one reload at a time
+	addresses  []string    // of metrics and health
+	reloading  sync.Mutex  // one reload at a time
+	changing   sync.Mutex  // see whileServing; taken after reloading
+	secrets    secretsLook // of reloads
 	// failed takes the errors of what runs beside the main loop; the first one
 	// ends the daemon.
 	failed chan error

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"reflect"
 	"strings"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -45,18 +47,53 @@ const secretsBound = 10 * time.Second
 
 // tellSecrets logs what the secrets of a configuration, as they are now, mean for the
 // next start. Targets and source are made once: a purge that is half done would
-// otherwise go on with an account that may see other rows.
-func (d *daemon) tellSecrets(next config.Config) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		d.lookAtSecrets(next)
-	}()
+// otherwise go on with an account that may see other rows. It does not wait beyond the
+// end of ctx.
+func (d *daemon) tellSecrets(ctx context.Context, next config.Config) {
 	select {
-	case <-done:
+	case <-d.secrets.look(next, d.lookAtSecrets):
+	case <-ctx.Done():
 	case <-time.After(secretsBound):
 		d.logger.Warn("the secrets could not be read in time: what has changed in them is told when they are", zap.Duration("within", secretsBound))
 	}
+}
+
+// secretsLook looks at the secrets of one configuration at a time: on a mount that is
+// dead no look ends, and there might be one more with each reload. The zero value is
+// ready. It is safe for concurrent use.
+type secretsLook struct {
+	mu   sync.Mutex
+	next *config.Config // the newest, to be looked at after the one under way
+	done chan struct{}  // not nil while one is under way
+}
+
+// look has the secrets of a configuration looked at by at. The channel is closed when
+// that has been done, or a newer one was looked at in its place.
+func (l *secretsLook) look(cfg config.Config, at func(config.Config)) (done <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.next = &cfg
+	if l.done == nil {
+		l.done = make(chan struct{})
+		go func() {
+			for next := l.take(); next != nil; next = l.take() {
+				at(*next)
+			}
+		}()
+	}
+	return l.done
+}
+
+// take returns what to look at next, nil at the end.
+func (l *secretsLook) take() *config.Config {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	next := l.next
+	if l.next = nil; next == nil {
+		close(l.done)
+		l.done = nil
+	}
+	return next
 }
 
 // lookAtSecrets reads the secrets and logs what they mean.

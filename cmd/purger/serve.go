@@ -65,8 +65,9 @@ func (a *app) serve(ctx context.Context, f serveFlags) (err error) {
 	build := readBuildInfo()
 	d.logger.Info("purger starts", zap.String("version", build.Version), zap.String("revision", build.Revision),
 		zap.Int("pid", os.Getpid()), zap.String("data_dir", cfg.DataDir), zap.String("config", a.configFile))
+	ctx, end := context.WithCancelCause(ctx) // for a failed part to end what a signal does
 	defer func() {
-		d.notify.stopping()
+		d.ending(end)
 		d.notify.status("ending the running batch; what is left goes on at the next start")
 		err = errors.Join(err, d.stop.unwind())
 		switch {
@@ -120,9 +121,9 @@ func (d *daemon) storeFailure() error {
 	return &exitError{code: exitFailure, err: fmt.Errorf("the store has failed: %w; start purger anew", err)}
 }
 
-// reloads loads the configuration again at every SIGHUP until ctx ends. It is beside
-// the main loop: a file on a mount that is dead can neither be read nor given up, and
-// the daemon ends without waiting for it.
+// reloads loads the configuration again at every SIGHUP until ctx ends, as it does when
+// the daemon ends. It is beside the main loop: a file on a mount that is dead can neither
+// be read nor given up, and the daemon ends without waiting for it.
 func (d *daemon) reloads(ctx context.Context) {
 	for {
 		select {
